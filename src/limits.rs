@@ -1,0 +1,82 @@
+//! Every hard bound of the server, with what happens at the bound and the relations between bounds.
+//!
+//! Bounds that operators set are options (`config::settings`); these are the ones that code relies on.
+
+/// Cores of one process: interest of cores in a channel is a bit set of one word.
+pub const CORES_MAX: usize = 64;
+
+/// Messages that wait for one core. A full queue spills into a list of the sender, which then stops reading its
+/// sockets until the list is empty: nothing is dropped between cores.
+pub const MESH_QUEUE_MESSAGES: usize = 8192;
+
+/// Messages that a core takes from its inbox before it looks at its sockets again.
+pub const INBOX_PER_TURN: usize = 256;
+
+/// Completions that a core takes from its ring before it looks at its inbox again.
+pub const COMPLETIONS_PER_TURN: usize = 512;
+
+/// Sockets written between two looks at ring and inbox: about 0.3 ms.
+pub const WRITES_PER_SLICE: usize = 64;
+
+/// Receive buffers of one core; all taken: receives end with ENOBUFS and are armed again after the turn.
+pub const RECEIVE_BUFFERS: u16 = 256;
+
+/// Bytes of one receive buffer.
+pub const RECEIVE_BUFFER_BYTES: usize = 4096;
+
+/// Bytes of the header block of a request; more is answered with 431.
+pub const HTTP_HEAD_BYTES_MAX: usize = 64 << 10;
+
+/// Field lines of a request; more is answered with 431.
+pub const HTTP_FIELDS_MAX: usize = 128;
+
+/// Body bytes that a request without a valid API key may have: it is refused anyway.
+pub const HTTP_BODY_BYTES_UNAUTHORIZED_MAX: usize = 256 << 10;
+
+/// Time from the first byte of a request to the end of its head; then 408 and close.
+pub const HTTP_HEAD_TIMEOUT_MS: u64 = 10_000;
+
+/// Longest silence within a request body; then 408 and close.
+pub const HTTP_BODY_TIMEOUT_MS: u64 = 30_000;
+
+/// Silence between two requests of a connection; then it is closed.
+pub const HTTP_IDLE_TIMEOUT_MS: u64 = 300_000;
+
+/// How long the server waits for the peer's close frame or end of stream after its own (Centrifugo: 5 s).
+pub const CLOSE_TIMEOUT_MS: u64 = 5_000;
+
+/// Undecoded input kept while a connection waits for an answer of another core; above it the socket is not read.
+pub const INPUT_BYTES_PAUSE: usize = 64 << 10;
+
+/// Reason of a close frame (RFC 6455 5.5: 125 bytes less the code).
+pub const CLOSE_REASON_BYTES_MAX: usize = 123;
+
+/// Commands of one `batch` and channels of one `broadcast` that are in flight at once.
+pub const API_PARALLEL_MAX: usize = 1024;
+
+/// Idempotency keys that one core remembers; the oldest is forgotten when there are more.
+pub const IDEMPOTENCY_KEYS_MAX: usize = 100_000;
+
+/// How long an idempotency key counts (Centrifugo: 5 minutes).
+pub const IDEMPOTENCY_SECONDS: u64 = 300;
+
+/// How long a question to all cores waits for the slowest; then the answer is error 100.
+pub const GATHER_TIMEOUT_MS: u64 = 10_000;
+
+/// Sockets taken from the backlog by the ring before other work is looked at cannot be bounded (multishot accept),
+/// only the backlog can.
+pub const LISTEN_BACKLOG: i32 = 4096;
+
+/// Descriptors kept free of connections: files, eventfds, rings, a spare for telling a client that the server is full.
+pub const DESCRIPTORS_RESERVED: usize = 64;
+
+/// Locked memory that one core's rings need; glommio fails only at join when it is missing.
+pub const MEMLOCK_BYTES_PER_CORE: u64 = 512 << 10;
+
+const _: () = {
+    assert!(RECEIVE_BUFFERS.is_power_of_two(), "the buffer ring masks its index");
+    assert!(CORES_MAX <= 64, "interest is one word per rendition");
+    assert!(WRITES_PER_SLICE <= 128, "nothing waits for more than one slice");
+    assert!(INPUT_BYTES_PAUSE >= RECEIVE_BUFFER_BYTES, "one buffer always fits");
+    assert!(MESH_QUEUE_MESSAGES >= INBOX_PER_TURN, "a turn can empty what a turn may take");
+};
