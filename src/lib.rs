@@ -6,3 +6,5 @@ pub mod counters;
 pub mod id;
 pub mod limits;
 pub mod wheel;
+
+pub mod proto;

@@ -1,0 +1,211 @@
+//! `src/proto` is made of `proto/`: this test makes it again in memory and compares. `UPDATE=1` writes it (`make proto`).
+//! Needs no protoc.
+
+use prost_types::field_descriptor_proto::{Label, Type};
+use prost_types::{DescriptorProto, FieldDescriptorProto, FileDescriptorProto, FileDescriptorSet};
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::path::Path;
+
+/// A proto file and what is made of it.
+struct Source {
+    file: &'static str,
+    package: &'static str,
+    module: &'static str,
+    /// Messages with a JSON form, and with them all that they hold.
+    roots: &'static [&'static str],
+    /// Fields that are written even when they are zero (client-protocol 1.2, server-api 1.5).
+    always: &'static [&'static str],
+    /// Numbers of fields of `Command` and `Reply` that belong to the paid edition: no JSON asks for them.
+    skipped: std::ops::RangeInclusive<i32>,
+}
+
+const SOURCES: &[Source] = &[
+    Source {
+        file: "client.proto",
+        package: "centrifugal.centrifuge.protocol",
+        module: "client",
+        roots: &["Command", "Reply", "Push", "EmulationRequest"],
+        always: &[
+            "ClientInfo.user",
+            "ClientInfo.client",
+            "PresenceResult.presence",
+            "PresenceStatsResult.num_clients",
+            "PresenceStatsResult.num_users",
+            "HistoryResult.publications",
+            "HistoryResult.epoch",
+            "HistoryResult.offset",
+        ],
+        skipped: 1000..=1000,
+    },
+    Source {
+        file: "api.proto",
+        package: "centrifugal.centrifugo.api",
+        module: "api",
+        roots: &["BatchRequest", "BatchResponse", "Error"],
+        always: &[
+            "ClientInfo.user",
+            "ClientInfo.client",
+            "PresenceResult.presence",
+            "PresenceStatsResult.num_clients",
+            "PresenceStatsResult.num_users",
+            "HistoryResult.publications",
+            "HistoryResult.epoch",
+            "HistoryResult.offset",
+            "ChannelsResult.channels",
+            "NodeResult.uid",
+            "NodeResult.name",
+            "NodeResult.version",
+            "NodeResult.num_clients",
+            "NodeResult.num_users",
+            "NodeResult.num_channels",
+            "NodeResult.num_subs",
+            "Metrics.items",
+        ],
+        skipped: 17..=35,
+    },
+];
+
+fn descriptors(root: &Path) -> FileDescriptorSet {
+    let files: Vec<_> = SOURCES.iter().map(|source| root.join("proto").join(source.file)).collect();
+    protox::compile(files, [root.join("proto")]).expect("good proto files")
+}
+
+/// The prost messages, by module.
+fn messages(set: &FileDescriptorSet) -> Vec<(String, String)> {
+    let out = tempfile::tempdir().expect("a folder");
+    let mut config = prost_build::Config::new();
+    config.bytes(["."]).btree_map(["."]).out_dir(out.path());
+    boxed_paths(set).iter().for_each(|path| _ = config.boxed(path));
+    config.compile_fds(set.clone()).expect("prost understands them");
+    let read = |source: &Source| {
+        let text = std::fs::read_to_string(out.path().join(format!("{}.rs", source.package))).expect("made");
+        (format!("{}.rs", source.module), text)
+    };
+    SOURCES.iter().map(read).collect()
+}
+
+/// Bodies of the paid edition are boxed: commands and replies are moved about, and nobody sends these.
+fn boxed_paths(set: &FileDescriptorSet) -> Vec<String> {
+    let mut paths = Vec::new();
+    for source in SOURCES {
+        let file = set.file.iter().find(|file| file.package() == source.package).expect("compiled");
+        for message in file.message_type.iter().filter(|m| matches!(m.name(), "Command" | "Reply")) {
+            let skipped = message.field.iter().filter(|field| source.skipped.contains(&field.number()));
+            paths.extend(skipped.map(|field| format!(".{}.{}.{}", source.package, message.name(), field.name())));
+        }
+    }
+    paths
+}
+
+/// The JSON forms, by module.
+fn json(set: &FileDescriptorSet) -> Vec<(String, String)> {
+    let make = |source: &Source| {
+        let file = set.file.iter().find(|file| file.package() == source.package).expect("compiled");
+        (format!("{}_json.rs", source.module), json_of(file, source))
+    };
+    SOURCES.iter().map(make).collect()
+}
+
+fn json_of(file: &FileDescriptorProto, source: &Source) -> String {
+    let mut out = format!(
+        "// Made from proto/{} by `make proto`; do not edit.\n\nuse super::json::Object;\nuse super::json_read::member;\n\
+         use super::json_write::Writer;\nuse super::{}::*;\nuse serde::de::MapAccess;\n",
+        source.file, source.module
+    );
+    let mut wanted: Vec<String> = source.roots.iter().map(ToString::to_string).collect();
+    let mut done = BTreeSet::new();
+    while let Some(name) = wanted.pop() {
+        if !done.insert(name.clone()) {
+            continue;
+        }
+        let message = file.message_type.iter().find(|m| m.name() == name).unwrap_or_else(|| panic!("{name}"));
+        for field in fields(message, source) {
+            wanted.extend(held_type(message, field));
+        }
+    }
+    for message in file.message_type.iter().filter(|message| done.contains(message.name())) {
+        implementation(&mut out, message, source);
+    }
+    out
+}
+
+/// The fields with a JSON form.
+fn fields<'a>(message: &'a DescriptorProto, source: &'a Source) -> impl Iterator<Item = &'a FieldDescriptorProto> {
+    let is_envelope = matches!(message.name(), "Command" | "Reply");
+    message
+        .field
+        .iter()
+        .filter(move |field| field.r#type() != Type::Enum && !(is_envelope && source.skipped.contains(&field.number())))
+}
+
+/// The message that a field holds, itself or as the value of a map.
+fn held_type(message: &DescriptorProto, field: &FieldDescriptorProto) -> Option<String> {
+    if field.r#type() != Type::Message {
+        return None;
+    }
+    let name = field.type_name().rsplit('.').next().expect("a name");
+    let entry = message.nested_type.iter().find(|nested| nested.name() == name);
+    match entry {
+        Some(entry) => held_type(message, &entry.field[1]),
+        None => Some(name.to_string()),
+    }
+}
+
+fn implementation(out: &mut String, message: &DescriptorProto, source: &Source) {
+    let name = message.name().strip_prefix("RPC").map_or(message.name().to_string(), |rest| format!("Rpc{rest}"));
+    let fields: Vec<_> = fields(message, source).collect();
+    let (map, to) = if fields.is_empty() { ("_", "_") } else { ("map", "out") };
+    let key = if fields.is_empty() { "_" } else { "key" };
+    writeln!(out, "\nimpl Object for {name} {{").expect("memory");
+    writeln!(
+        out,
+        "    fn read<'de, A: MapAccess<'de>>(&mut self, {key}: &str, {map}: &mut A) -> Result<bool, A::Error> {{"
+    )
+    .expect("memory");
+    if fields.is_empty() {
+        writeln!(out, "        Ok(false)").expect("memory");
+    } else {
+        writeln!(out, "        match key {{").expect("memory");
+        for field in &fields {
+            writeln!(out, "            {:?} => member(map, &mut self.{}),", field.name(), ident(field))
+                .expect("memory");
+        }
+        writeln!(out, "            _ => Ok(false),\n        }}").expect("memory");
+    }
+    writeln!(out, "    }}\n\n    fn write(&self, {to}: &mut Writer<'_>) {{").expect("memory");
+    for field in &fields {
+        let is_always = source.always.contains(&format!("{}.{}", message.name(), field.name()).as_str());
+        let call = if is_always { "member_always" } else { "member" };
+        writeln!(out, "        out.{call}({:?}, &self.{});", field.name(), ident(field)).expect("memory");
+    }
+    writeln!(out, "    }}\n}}").expect("memory");
+    assert!(field_labels_are_known(message), "{}", message.name());
+}
+
+fn ident(field: &FieldDescriptorProto) -> String {
+    match field.name() {
+        keyword @ ("type" | "override" | "pub") => format!("r#{keyword}"),
+        name => name.into(),
+    }
+}
+
+/// proto2's required fields would want another treatment.
+fn field_labels_are_known(message: &DescriptorProto) -> bool {
+    message.field.iter().all(|field| matches!(field.label(), Label::Optional | Label::Repeated))
+}
+
+#[test]
+fn the_generated_code_is_fresh() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let set = descriptors(root);
+    let update = std::env::var_os("UPDATE").is_some();
+    for (name, text) in messages(&set).into_iter().chain(json(&set)) {
+        let path = root.join("src/proto").join(&name);
+        if update {
+            std::fs::write(&path, &text).expect("written");
+        }
+        let present = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(present == text, "src/proto/{name} is not what proto/ makes of it: run `make proto`");
+    }
+}
