@@ -8,3 +8,4 @@ pub mod limits;
 pub mod wheel;
 
 pub mod proto;
+pub mod wire;

@@ -1,0 +1,9 @@
+//! Bytes to frames and back, by standard, without I/O: HTTP/1.1, the WebSocket handshake, WebSocket frames.
+
+pub mod handshake;
+pub mod http1;
+mod http1_chunked;
+mod http1_head;
+mod http1_response;
+mod http1_target;
+pub mod websocket;

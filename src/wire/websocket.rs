@@ -1,0 +1,309 @@
+//! RFC 6455 frames without I/O: bytes in, messages and control frames out; and the encoders of both directions.
+//!
+//! What a peer sends is judged by the RFC, down to minimal lengths and legal close codes. What we send is
+//! the caller's choice, odd close codes included (Centrifugo passes on what its API caller asks for).
+//! No extension is negotiated, so every reserved bit is a violation.
+//!
+//! Invariants: a frame is unmasked once, when it is whole; outside of a fragmented message the decoder owns no memory.
+
+use std::ops::Range;
+
+/// The kind of a frame.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Opcode {
+    /// More of a fragmented message.
+    Continuation = 0,
+    /// UTF-8.
+    Text = 1,
+    /// Octets.
+    Binary = 2,
+    /// The end, with an optional code and reason.
+    Close = 8,
+    /// To be answered by a pong with the same payload.
+    Ping = 9,
+    /// The answer, or unasked.
+    Pong = 10,
+}
+
+impl Opcode {
+    fn of(bits: u8) -> Option<Opcode> {
+        use Opcode::*;
+        [Continuation, Text, Binary, Close, Ping, Pong].into_iter().find(|opcode| *opcode as u8 == bits)
+    }
+
+    fn is_control(self) -> bool {
+        self as u8 >= 8
+    }
+}
+
+/// Something whole that the peer sent.
+#[derive(PartialEq, Eq, Debug)]
+pub enum Event<'a> {
+    /// A message, defragmented; text is valid UTF-8.
+    Message {
+        /// `Text` or `Binary`.
+        opcode: Opcode,
+        /// Borrowed from the input, or from the decoder if it came in fragments.
+        payload: &'a [u8],
+    },
+    /// Wants a pong.
+    Ping(&'a [u8]),
+    /// A pong.
+    Pong(&'a [u8]),
+    /// The peer closes.
+    Close {
+        /// `None`: the frame was empty.
+        code: Option<u16>,
+        /// May be empty.
+        reason: &'a str,
+    },
+}
+
+/// What one call of [`Decoder::decode`] did.
+#[derive(PartialEq, Eq, Debug)]
+pub struct Step<'a> {
+    /// Input bytes that are used up; 0: more are needed.
+    pub consumed: usize,
+    /// A fragment that is not the last one is consumed without an event.
+    pub event: Option<Event<'a>>,
+}
+
+/// What the peer did wrong: the code and reason of the close frame that answers it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Violation {
+    /// 1002, 1007 or 1009.
+    pub code: u16,
+    /// Short; empty for 1009, as Centrifugo has it.
+    pub reason: &'static str,
+}
+
+const fn protocol(reason: &'static str) -> Violation {
+    Violation { code: 1002, reason }
+}
+
+const NOT_UTF8: Violation = Violation { code: 1007, reason: "invalid UTF-8" };
+const TOO_BIG: Violation = Violation { code: 1009, reason: "" };
+
+/// Whose frames are decoded.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Role {
+    /// We are the server: frames must be masked.
+    Server,
+    /// We are the client: frames must not be masked.
+    Client,
+}
+
+/// Takes a stream of frames apart.
+pub struct Decoder {
+    role: Role,
+    /// Kind of the fragmented message that is open.
+    open: Option<Opcode>,
+    /// Its fragments so far, or the last message that was handed out.
+    message: Vec<u8>,
+    /// How much of an open text is known to be whole characters.
+    checked: usize,
+}
+
+/// A parsed frame header.
+struct Header {
+    is_final: bool,
+    opcode: Opcode,
+    payload: Range<usize>,
+    key: [u8; 4],
+}
+
+impl Decoder {
+    /// For one connection.
+    pub fn new(role: Role) -> Decoder {
+        Decoder { role, open: None, message: Vec::new(), checked: 0 }
+    }
+
+    /// Takes the first frame of `input`, the unused bytes of the connection. `message_bytes_max` bounds a message.
+    ///
+    /// # Errors
+    /// The peer broke the protocol; nothing that follows can be trusted.
+    pub fn decode<'a>(&'a mut self, input: &'a mut [u8], message_bytes_max: usize) -> Result<Step<'a>, Violation> {
+        if self.open.is_none() && !self.message.is_empty() {
+            self.message = Vec::new();
+        }
+        let Some(header) = self.header(input, message_bytes_max)? else { return Ok(Step { consumed: 0, event: None }) };
+        let (consumed, payload) = (header.payload.end, &mut input[header.payload.clone()]);
+        if self.role == Role::Server {
+            unmask(payload, header.key);
+        }
+        let payload: &'a [u8] = payload;
+        let event = match header.opcode {
+            Opcode::Ping => Some(Event::Ping(payload)),
+            Opcode::Pong => Some(Event::Pong(payload)),
+            Opcode::Close => Some(close(payload)?),
+            opcode => self.data(header.is_final, opcode, payload)?,
+        };
+        Ok(Step { consumed, event })
+    }
+
+    /// The header of a frame that is whole; `None` while bytes are missing.
+    fn header(&self, input: &[u8], message_bytes_max: usize) -> Result<Option<Header>, Violation> {
+        let [first, second, ..] = *input else { return Ok(None) };
+        if first & 0x70 != 0 {
+            return Err(protocol("reserved bits are set"));
+        }
+        let opcode = Opcode::of(first & 15).ok_or(protocol("unknown opcode"))?;
+        let (is_final, is_masked) = (first & 0x80 != 0, second & 0x80 != 0);
+        if is_masked != (self.role == Role::Server) {
+            return Err(protocol("wrong masking"));
+        }
+        match (opcode, self.open) {
+            (Opcode::Continuation, None) => return Err(protocol("continuation of nothing")),
+            (Opcode::Text | Opcode::Binary, Some(_)) => return Err(protocol("message within a message")),
+            _ => {}
+        }
+        if opcode.is_control() && (!is_final || second & 127 > 125) {
+            return Err(protocol("control frame is long or fragmented"));
+        }
+        let Some((length, start)) = length(input)? else { return Ok(None) };
+        let room = if opcode.is_control() { 125 } else { message_bytes_max.saturating_sub(self.message.len()) };
+        let length = usize::try_from(length).ok().filter(|length| *length <= room).ok_or(TOO_BIG)?;
+        let start = start + if is_masked { 4 } else { 0 };
+        if input.len() < start + length {
+            return Ok(None);
+        }
+        let mut key = [0; 4];
+        if is_masked {
+            key.copy_from_slice(&input[start - 4..start]);
+        }
+        Ok(Some(Header { is_final, opcode, payload: start..start + length, key }))
+    }
+
+    fn data<'a>(
+        &'a mut self,
+        is_final: bool,
+        opcode: Opcode,
+        payload: &'a [u8],
+    ) -> Result<Option<Event<'a>>, Violation> {
+        if is_final && self.open.is_none() {
+            // The common case: a whole message in one frame, handed out where it stands.
+            if opcode == Opcode::Text && simdutf8::basic::from_utf8(payload).is_err() {
+                return Err(NOT_UTF8);
+            }
+            return Ok(Some(Event::Message { opcode, payload }));
+        }
+        let kind = *self.open.get_or_insert(opcode);
+        if opcode != Opcode::Continuation {
+            self.checked = 0;
+        }
+        self.message.extend_from_slice(payload);
+        if kind == Opcode::Text {
+            self.check_text(is_final)?;
+        }
+        if !is_final {
+            return Ok(None);
+        }
+        self.open = None;
+        Ok(Some(Event::Message { opcode: kind, payload: &self.message }))
+    }
+
+    /// Refuses a text at the first fragment after which it can no longer become valid.
+    fn check_text(&mut self, is_final: bool) -> Result<(), Violation> {
+        match simdutf8::compat::from_utf8(&self.message[self.checked..]) {
+            Ok(_) => self.checked = self.message.len(),
+            Err(e) if e.error_len().is_none() && !is_final => self.checked += e.valid_up_to(),
+            Err(_) => return Err(NOT_UTF8),
+        }
+        Ok(())
+    }
+}
+
+/// Payload length and where the header ends, without the key; `None` while bytes are missing.
+fn length(input: &[u8]) -> Result<Option<(u64, usize)>, Violation> {
+    let (length, end, least) = match input {
+        [_, second, a, b, ..] if second & 127 == 126 => (u64::from(u16::from_be_bytes([*a, *b])), 4, 126),
+        [_, second, rest @ ..] if second & 127 == 127 => match rest.first_chunk::<8>() {
+            Some(bytes) => (u64::from_be_bytes(*bytes), 10, 1 << 16),
+            None => return Ok(None),
+        },
+        [_, second, ..] if second & 127 < 126 => (u64::from(second & 127), 2, 0),
+        _ => return Ok(None),
+    };
+    if length < least || length > i64::MAX as u64 {
+        return Err(protocol("length is not minimal or too large"));
+    }
+    Ok(Some((length, end)))
+}
+
+fn close(payload: &[u8]) -> Result<Event<'_>, Violation> {
+    match payload {
+        [] => Ok(Event::Close { code: None, reason: "" }),
+        [_] => Err(protocol("close frame of one byte")),
+        [a, b, reason @ ..] => {
+            let code = u16::from_be_bytes([*a, *b]);
+            if !matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999) {
+                return Err(protocol("illegal close code"));
+            }
+            let reason = simdutf8::basic::from_utf8(reason).map_err(|_| NOT_UTF8)?;
+            Ok(Event::Close { code: Some(code), reason })
+        }
+    }
+}
+
+/// By words of eight bytes: 7 ns for 150 bytes.
+fn unmask(data: &mut [u8], key: [u8; 4]) {
+    let [a, b, c, d] = key;
+    let wide = u64::from_ne_bytes([a, b, c, d, a, b, c, d]);
+    let (words, tail) = data.as_chunks_mut::<8>();
+    for word in words {
+        *word = (u64::from_ne_bytes(*word) ^ wide).to_ne_bytes();
+    }
+    for (byte, key) in tail.iter_mut().zip(key.iter().cycle()) {
+        *byte ^= key;
+    }
+}
+
+/// Appends the header of a whole unmasked frame.
+pub fn encode_header(opcode: Opcode, payload_bytes: usize, out: &mut Vec<u8>) {
+    header(opcode, payload_bytes, 0, out);
+}
+
+fn header(opcode: Opcode, payload_bytes: usize, mask_bit: u8, out: &mut Vec<u8>) {
+    out.push(0x80 | opcode as u8);
+    match payload_bytes {
+        0..126 => out.push(mask_bit | payload_bytes as u8),
+        126..65536 => {
+            out.push(mask_bit | 126);
+            out.extend_from_slice(&(payload_bytes as u16).to_be_bytes());
+        }
+        _ => {
+            out.push(mask_bit | 127);
+            out.extend_from_slice(&(payload_bytes as u64).to_be_bytes());
+        }
+    }
+}
+
+/// Appends a frame of the server.
+pub fn encode(opcode: Opcode, payload: &[u8], out: &mut Vec<u8>) {
+    encode_header(opcode, payload.len(), out);
+    out.extend_from_slice(payload);
+}
+
+/// Appends a frame of a client.
+pub fn encode_masked(opcode: Opcode, payload: &[u8], key: [u8; 4], out: &mut Vec<u8>) {
+    header(opcode, payload.len(), 0x80, out);
+    out.extend_from_slice(&key);
+    let start = out.len();
+    out.extend_from_slice(payload);
+    unmask(&mut out[start..], key);
+}
+
+/// Appends the server's close frame; false, and nothing, when the reason does not fit one.
+pub fn encode_close(code: u16, reason: &str, out: &mut Vec<u8>) -> bool {
+    if reason.len() > crate::limits::CLOSE_REASON_BYTES_MAX {
+        return false;
+    }
+    encode_header(Opcode::Close, reason.len() + 2, out);
+    out.extend_from_slice(&code.to_be_bytes());
+    out.extend_from_slice(reason.as_bytes());
+    true
+}
+
+#[cfg(test)]
+#[path = "websocket_tests.rs"]
+mod tests;

@@ -1,0 +1,171 @@
+use super::*;
+use proptest::prelude::*;
+
+const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
+
+/// Everything in `stream`, fed in pieces that end at `cuts`; stops at a violation.
+fn events(role: Role, stream: &[u8], cuts: &[usize], limit: usize) -> Result<Vec<String>, Violation> {
+    let (mut decoder, mut input, mut seen, mut fed) = (Decoder::new(role), Vec::new(), Vec::new(), 0);
+    for cut in cuts.iter().copied().chain([stream.len()]) {
+        let cut = cut.clamp(fed, stream.len());
+        input.extend_from_slice(&stream[fed..cut]);
+        fed = cut;
+        loop {
+            let step = decoder.decode(&mut input, limit)?;
+            seen.extend(step.event.map(|event| format!("{event:?}")));
+            match step.consumed {
+                0 => break,
+                used => drop(input.drain(..used)),
+            }
+        }
+    }
+    Ok(seen)
+}
+
+fn client_frame(first: u8, payload: &[u8]) -> Vec<u8> {
+    let mut frame = Vec::new();
+    encode_masked(Opcode::Text, payload, KEY, &mut frame);
+    frame[0] = first;
+    frame
+}
+
+fn one(role: Role, stream: &[u8]) -> Result<Vec<String>, Violation> {
+    events(role, stream, &[], 1 << 16)
+}
+
+#[test]
+fn the_examples_of_the_rfc_are_understood() {
+    let masked = [0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58];
+    assert_eq!(
+        one(Role::Server, &masked),
+        Ok(vec![r#"Message { opcode: Text, payload: [72, 101, 108, 108, 111] }"#.into()])
+    );
+    let fragments = [0x01, 0x03, 0x48, 0x65, 0x6c, 0x80, 0x02, 0x6c, 0x6f];
+    assert_eq!(
+        one(Role::Client, &fragments),
+        Ok(vec![r#"Message { opcode: Text, payload: [72, 101, 108, 108, 111] }"#.into()])
+    );
+    let mut own = Vec::new();
+    encode_masked(Opcode::Text, b"Hello", KEY, &mut own);
+    assert_eq!(own, masked);
+}
+
+#[test]
+fn a_ping_between_fragments_is_delivered_first() {
+    let mut stream = client_frame(0x01, b"ab");
+    stream.extend(client_frame(0x89, b"p"));
+    stream.extend(client_frame(0x80, b"cd"));
+    let seen = one(Role::Server, &stream).expect("legal");
+    assert_eq!(seen, ["Ping([112])", "Message { opcode: Text, payload: [97, 98, 99, 100] }"]);
+}
+
+#[test]
+fn every_violation_has_its_code() {
+    let rows: &[(u16, Vec<u8>)] = &[
+        (1002, vec![0x81, 0x05, 1, 2, 3, 4, 5]), // unmasked
+        (1002, client_frame(0xc1, b"x")),        // RSV1
+        (1002, client_frame(0x83, b"x")),        // unknown data opcode
+        (1002, client_frame(0x8b, b"x")),        // unknown control opcode
+        (1002, client_frame(0x09, b"x")),        // fragmented ping
+        (1002, client_frame(0x89, &[0; 126])),   // long ping
+        (1002, client_frame(0x80, b"x")),        // continuation of nothing
+        (1002, [client_frame(0x01, b"a"), client_frame(0x81, b"b")].concat()),
+        (1002, client_frame(0x88, &[3])), // close of one byte
+        (1002, client_frame(0x88, &1005u16.to_be_bytes())),
+        (1002, client_frame(0x88, &1016u16.to_be_bytes())),
+        (1002, client_frame(0x88, &2999u16.to_be_bytes())),
+        (1002, client_frame(0x88, &5000u16.to_be_bytes())),
+        (1007, client_frame(0x88, &[0x03, 0xe8, 0xff])), // reason is no UTF-8
+        (1007, client_frame(0x81, &[0xff])),
+        (1007, client_frame(0x81, &[0xe2, 0x82])),              // cut character
+        (1002, vec![0x81, 0xfe, 0, 125, 0, 0, 0, 0]),           // length not minimal
+        (1002, vec![0x81, 0xff, 0, 0, 0, 0, 0, 0, 0xff, 0xff]), // length not minimal
+        (1002, vec![0x81, 0xff, 0x80, 0, 0, 0, 0, 0, 0, 0]),    // top bit of the length
+        (1009, vec![0x82, 0xff, 0, 0, 0, 0, 0, 1, 0, 1]),       // announced above the limit
+    ];
+    for (code, stream) in rows {
+        assert_eq!(one(Role::Server, stream).map_err(|v| v.code), Err(*code), "{stream:?}");
+    }
+    assert_eq!(one(Role::Client, &client_frame(0x81, b"x")).map_err(|v| v.code), Err(1002), "a masked server");
+}
+
+#[test]
+fn the_message_limit_counts_all_fragments() {
+    assert_eq!(events(Role::Server, &client_frame(0x82, &[0; 10]), &[], 10).map(|e| e.len()), Ok(1));
+    assert_eq!(events(Role::Server, &client_frame(0x82, &[0; 11]), &[], 10), Err(TOO_BIG));
+    let stream = [client_frame(0x02, &[0; 6]), client_frame(0x80, &[0; 5])].concat();
+    assert_eq!(events(Role::Server, &stream, &[], 10), Err(TOO_BIG));
+}
+
+#[test]
+fn a_text_that_cannot_become_valid_is_refused_at_its_fragment() {
+    let stream = [client_frame(0x01, b"ok"), client_frame(0x00, &[0xc3]), client_frame(0x00, &[0x28])].concat();
+    assert_eq!(one(Role::Server, &stream), Err(NOT_UTF8));
+    let stream = [client_frame(0x01, &[0xe2]), client_frame(0x00, &[0x82]), client_frame(0x80, &[0xac])].concat();
+    assert_eq!(one(Role::Server, &stream).map(|e| e.len()), Ok(1), "a character over three fragments");
+}
+
+#[test]
+fn close_frames_carry_code_and_reason() {
+    assert_eq!(one(Role::Server, &client_frame(0x88, b"")), Ok(vec!["Close { code: None, reason: \"\" }".into()]));
+    let mut frame = Vec::new();
+    assert!(encode_close(4500, "bye", &mut frame));
+    assert_eq!(one(Role::Client, &frame), Ok(vec!["Close { code: Some(4500), reason: \"bye\" }".into()]));
+    assert!(encode_close(3501, &"x".repeat(123), &mut frame));
+    let len = frame.len();
+    assert!(!encode_close(3501, &"x".repeat(124), &mut frame) && frame.len() == len);
+}
+
+#[test]
+fn every_cut_of_a_stream_yields_the_same_events() {
+    let stream = [
+        client_frame(0x81, b"hello"),
+        client_frame(0x01, "gr\u{fc}\u{df}".as_bytes()),
+        client_frame(0x89, b"ping"),
+        client_frame(0x80, &[b'x'; 200]),
+        client_frame(0x82, &[7; 300]),
+        client_frame(0x8a, b""),
+        client_frame(0x88, &1000u16.to_be_bytes()),
+    ]
+    .concat();
+    let whole = one(Role::Server, &stream).expect("legal");
+    assert_eq!(whole.len(), 6);
+    for cut in 0..stream.len() {
+        assert_eq!(events(Role::Server, &stream, &[cut], 1 << 16).as_ref(), Ok(&whole), "cut at {cut}");
+    }
+    let each: Vec<usize> = (0..stream.len()).collect();
+    assert_eq!(events(Role::Server, &stream, &each, 1 << 16), Ok(whole));
+}
+
+#[test]
+fn an_idle_decoder_owns_no_memory() {
+    assert!(size_of::<Decoder>() <= 40);
+    let mut decoder = Decoder::new(Role::Server);
+    let mut stream = [client_frame(0x01, b"ab"), client_frame(0x80, b"cd"), client_frame(0x89, b"")].concat();
+    for _ in 0..3 {
+        let used = decoder.decode(&mut stream, 1 << 16).expect("legal").consumed;
+        stream.drain(..used);
+    }
+    assert_eq!(decoder.message.capacity(), 0);
+}
+
+proptest! {
+    #[test]
+    fn what_one_side_encodes_the_other_decodes(payload in prop::collection::vec(any::<u8>(), 0..70_000), key: [u8; 4]) {
+        let (mut masked, mut plain) = (Vec::new(), Vec::new());
+        encode_masked(Opcode::Binary, &payload, key, &mut masked);
+        encode(Opcode::Binary, &payload, &mut plain);
+        for (role, mut stream) in [(Role::Server, masked), (Role::Client, plain)] {
+            let (mut decoder, len) = (Decoder::new(role), stream.len());
+            let step = decoder.decode(&mut stream, 1 << 20).expect("legal");
+            prop_assert_eq!(step.consumed, len);
+            prop_assert_eq!(step.event, Some(Event::Message { opcode: Opcode::Binary, payload: &payload }));
+        }
+    }
+
+    #[test]
+    fn arbitrary_bytes_never_panic(stream in prop::collection::vec(any::<u8>(), 0..400), cut in 0usize..400) {
+        _ = events(Role::Server, &stream, &[cut], 300);
+        _ = events(Role::Client, &stream, &[cut], 300);
+    }
+}
