@@ -9,3 +9,5 @@ pub mod wheel;
 
 pub mod proto;
 pub mod wire;
+
+pub mod protocol;

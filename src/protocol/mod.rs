@@ -1,0 +1,10 @@
+//! What clients and the server say: commands, replies, pushes, their codes, and the frames that carry them.
+
+pub mod code;
+pub mod command;
+pub mod frame;
+pub mod payload;
+pub mod push;
+pub mod reply;
+
+pub use crate::proto::json::Malformed;
