@@ -11,3 +11,5 @@ pub mod proto;
 pub mod wire;
 
 pub mod protocol;
+
+pub mod config;

@@ -1,0 +1,145 @@
+//! What stops a start: whose key, which value, what was expected, and what to write instead.
+
+use std::{fmt, path::PathBuf};
+
+/// At which step loading failed; Centrifugo's words for it become the message of the fatal log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// The file, a variable or a flag cannot be read.
+    Reading,
+    /// Each value is readable, but they do not fit together.
+    Validating,
+    /// An engine or broker that nobody knows.
+    Engine,
+    /// Token settings that no verifier can be made of.
+    Token,
+    /// Known, not served yet, and dangerous to ignore.
+    NotServed,
+}
+
+impl Failure {
+    /// The message of the fatal log line.
+    pub fn message(self) -> &'static str {
+        match self {
+            Failure::Reading => "error getting config",
+            Failure::Validating => "error validating config",
+            Failure::Engine => "configure engines error",
+            Failure::Token => "error creating token verifier",
+            Failure::NotServed => "option is not served yet and must not be ignored",
+        }
+    }
+}
+
+/// Why the settings cannot be used. `Display` is one line for the operator.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LoadError {
+    /// The step.
+    pub failure: Failure,
+    /// The file, if it comes from there.
+    pub file: Option<PathBuf>,
+    /// Line and column from 1, where the parser knows them.
+    pub place: Option<(usize, usize)>,
+    /// The key, variable or flag as written. Empty: the file as a whole.
+    pub key: String,
+    /// The value as written. Empty: absent, or not to be shown.
+    pub value: String,
+    /// What is wrong.
+    pub reason: String,
+    /// What to do. Empty: the reason says it.
+    pub remedy: String,
+}
+
+impl LoadError {
+    /// An error without key and place.
+    pub fn new(failure: Failure, reason: impl Into<String>) -> LoadError {
+        LoadError {
+            failure,
+            file: None,
+            place: None,
+            key: String::new(),
+            value: String::new(),
+            reason: reason.into(),
+            remedy: String::new(),
+        }
+    }
+
+    /// Names the key.
+    pub(super) fn key(mut self, key: impl Into<String>) -> LoadError {
+        self.key = key.into();
+        self
+    }
+
+    /// Shows the value, cut: a pasted certificate is not a message, and a secret none at all.
+    pub(super) fn value(mut self, value: impl fmt::Display) -> LoadError {
+        let key = self.key.to_lowercase();
+        if ["secret", "password", "credentials", "api_key", "api.key", "dsn"].iter().any(|word| key.contains(word)) {
+            return self;
+        }
+        let text = value.to_string();
+        self.value = match text.char_indices().nth(100) {
+            Some((end, _)) => format!("{}…", &text[..end]),
+            None => text,
+        };
+        self
+    }
+
+    /// Says what to do.
+    pub(super) fn remedy(mut self, remedy: impl Into<String>) -> LoadError {
+        self.remedy = remedy.into();
+        self
+    }
+
+    /// Names the file.
+    pub(super) fn file(mut self, file: Option<PathBuf>) -> LoadError {
+        self.file = file;
+        self
+    }
+}
+
+impl fmt::Display for LoadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(file) = &self.file {
+            write!(f, "{}: ", file.display())?;
+        }
+        if let Some((line, column)) = self.place {
+            write!(f, "line {line}, column {column}: ")?;
+        }
+        match (self.key.is_empty(), self.value.is_empty()) {
+            (true, _) => {}
+            (false, true) => write!(f, "{}: ", self.key)?,
+            (false, false) => write!(f, "{} = {}: ", self.key, self.value)?,
+        }
+        write!(f, "{}", self.reason)?;
+        if !self.remedy.is_empty() {
+            write!(f, "; {}", self.remedy)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for LoadError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_reads_as_place_key_value_reason_remedy() {
+        let error = LoadError {
+            place: Some((3, 7)),
+            ..LoadError::new(Failure::Reading, "expected a duration")
+                .key("client.ping_interval")
+                .value("\"25\"")
+                .remedy("write 25s")
+                .file(Some(PathBuf::from("c.json")))
+        };
+        let text = "c.json: line 3, column 7: client.ping_interval = \"25\": expected a duration; write 25s";
+        assert_eq!(error.to_string(), text);
+    }
+
+    #[test]
+    fn a_long_value_is_cut() {
+        let error = LoadError::new(Failure::Reading, "bad").value("ä".repeat(500));
+        assert_eq!(error.value.chars().count(), 101);
+    }
+}

@@ -1,0 +1,237 @@
+//! Which options reach `Settings`: one row binds a v6 path to its field. Everything else is `unserved`.
+
+use super::{
+    settings::{Namespace, Settings, Token},
+    value::Value,
+};
+use std::time::Duration;
+
+/// How a value goes into a field, and back.
+pub(super) enum Bind<T> {
+    Switch(fn(&mut T) -> &mut bool),
+    Text(fn(&mut T) -> &mut String),
+    /// A path of an endpoint: no slash at its end.
+    Prefix(fn(&mut T) -> &mut String),
+    /// Text, base64 or a path; the caller has already made it text.
+    Pem(fn(&mut T) -> &mut String),
+    Words(fn(&mut T) -> &mut Vec<String>),
+    Number(fn(&mut T) -> &mut i64),
+    /// 0 means the default.
+    Size(fn(&mut T) -> &mut usize),
+    /// 0 and less mean none.
+    Limit(fn(&mut T) -> &mut usize),
+    Port(fn(&mut T) -> &mut u16),
+    /// Less than 0 is 0.
+    Span(fn(&mut T) -> &mut Duration),
+    /// Less than 0 switches it off.
+    Period(fn(&mut T) -> &mut Option<Duration>),
+}
+
+use Bind::{Limit, Number, Pem, Period, Port, Prefix, Size, Span, Switch, Text, Words};
+
+/// Options of the tree, without those of tokens and namespaces.
+pub(super) const ROWS: &[(&str, Bind<Settings>)] = &[
+    ("node.name", Text(|s| &mut s.node.name)),
+    ("log.level", Text(|s| &mut s.log.level)),
+    ("log.file", Text(|s| &mut s.log.file)),
+    ("http_server.address", Text(|s| &mut s.http_server.address)),
+    ("http_server.port", Port(|s| &mut s.http_server.port)),
+    ("http_server.internal_address", Text(|s| &mut s.http_server.internal_address)),
+    ("http_server.internal_port", Text(|s| &mut s.http_server.internal_port)),
+    ("http_api.disabled", Switch(|s| &mut s.http_api.disabled)),
+    ("http_api.external", Switch(|s| &mut s.http_api.external)),
+    ("http_api.handler_prefix", Prefix(|s| &mut s.http_api.handler_prefix)),
+    ("http_api.key", Text(|s| &mut s.http_api.key)),
+    ("http_api.error_mode", Text(|s| &mut s.http_api.error_mode)),
+    ("http_api.insecure", Switch(|s| &mut s.http_api.insecure)),
+    ("websocket.disabled", Switch(|s| &mut s.websocket.disabled)),
+    ("websocket.handler_prefix", Prefix(|s| &mut s.websocket.handler_prefix)),
+    ("websocket.message_size_limit", Size(|s| &mut s.websocket.message_size_limit)),
+    ("health.enabled", Switch(|s| &mut s.health.enabled)),
+    ("health.handler_prefix", Prefix(|s| &mut s.health.handler_prefix)),
+    ("prometheus.enabled", Switch(|s| &mut s.prometheus.enabled)),
+    ("prometheus.handler_prefix", Prefix(|s| &mut s.prometheus.handler_prefix)),
+    ("client.allowed_origins", Words(|s| &mut s.client.allowed_origins)),
+    ("client.ping_interval", Period(|s| &mut s.client.ping_interval)),
+    ("client.pong_timeout", Period(|s| &mut s.client.pong_timeout)),
+    ("client.stale_close_delay", Span(|s| &mut s.client.stale_close_delay)),
+    ("client.expired_close_delay", Span(|s| &mut s.client.expired_close_delay)),
+    ("client.expired_sub_close_delay", Span(|s| &mut s.client.expired_sub_close_delay)),
+    ("client.channel_limit", Size(|s| &mut s.client.channel_limit)),
+    ("client.queue_max_size", Size(|s| &mut s.client.queue_max_size)),
+    ("client.connection_limit", Limit(|s| &mut s.client.connection_limit)),
+    ("client.connection_rate_limit", Limit(|s| &mut s.client.connection_rate_limit)),
+    ("client.user_connection_limit", Limit(|s| &mut s.client.user_connection_limit)),
+    ("client.connect_include_server_time", Switch(|s| &mut s.client.connect_include_server_time)),
+    ("client.allow_anonymous_connect_without_token", Switch(|s| &mut s.client.allow_anonymous_connect_without_token)),
+    ("client.disallow_anonymous_connection_tokens", Switch(|s| &mut s.client.disallow_anonymous_connection_tokens)),
+    ("client.insecure", Switch(|s| &mut s.client.insecure)),
+    ("client.insecure_skip_token_signature_verify", Switch(|s| &mut s.client.insecure_skip_token_signature_verify)),
+    ("client.user_id_http_header", Text(|s| &mut s.client.user_id_http_header)),
+    ("channel.max_length", Size(|s| &mut s.channel.max_length)),
+    ("channel.private_prefix", Text(|s| &mut s.channel.private_prefix)),
+    ("channel.namespace_boundary", Text(|s| &mut s.channel.namespace_boundary)),
+    ("channel.user_boundary", Text(|s| &mut s.channel.user_boundary)),
+    ("channel.user_separator", Text(|s| &mut s.channel.user_separator)),
+    ("channel.history_meta_ttl", Span(|s| &mut s.channel.history_meta_ttl)),
+    ("channel.publication_data_format", Text(|s| &mut s.channel.publication_data_format)),
+    ("rpc.ping.enabled", Switch(|s| &mut s.rpc_ping.enabled)),
+    ("rpc.ping.method", Text(|s| &mut s.rpc_ping.method)),
+    ("shutdown.timeout", Span(|s| &mut s.shutdown.timeout)),
+    ("pid_file", Text(|s| &mut s.pid_file)),
+    ("corecast.cores", Limit(|s| &mut s.corecast.cores)),
+    ("corecast.http_api.max_body_size", Size(|s| &mut s.corecast.http_api_max_body_size)),
+];
+
+/// Options under `client.token` and `client.subscription_token`.
+pub(super) const TOKEN: &[(&str, Bind<Token>)] = &[
+    ("hmac_secret_key", Text(|t| &mut t.hmac_secret_key)),
+    ("hmac_previous_secret_key", Text(|t| &mut t.hmac_previous_secret_key)),
+    ("hmac_previous_secret_key_valid_until", Number(|t| &mut t.hmac_previous_secret_key_valid_until)),
+    ("rsa_public_key", Pem(|t| &mut t.rsa_public_key)),
+    ("ecdsa_public_key", Pem(|t| &mut t.ecdsa_public_key)),
+    ("audience", Text(|t| &mut t.audience)),
+    ("audience_regex", Text(|t| &mut t.audience_regex)),
+    ("issuer", Text(|t| &mut t.issuer)),
+    ("issuer_regex", Text(|t| &mut t.issuer_regex)),
+    ("user_id_claim", Text(|t| &mut t.user_id_claim)),
+];
+
+/// Options of namespaces, and of channels without one.
+pub(super) const NAMESPACE: &[(&str, Bind<Namespace>)] = &[
+    ("allow_subscribe_for_client", Switch(|n| &mut n.allow_subscribe_for_client)),
+    ("allow_subscribe_for_anonymous", Switch(|n| &mut n.allow_subscribe_for_anonymous)),
+    ("allow_publish_for_client", Switch(|n| &mut n.allow_publish_for_client)),
+    ("allow_publish_for_subscriber", Switch(|n| &mut n.allow_publish_for_subscriber)),
+    ("allow_publish_for_anonymous", Switch(|n| &mut n.allow_publish_for_anonymous)),
+    ("allow_user_limited_channels", Switch(|n| &mut n.allow_user_limited_channels)),
+    ("channel_regex", Text(|n| &mut n.channel_regex)),
+    ("publication_data_format", Text(|n| &mut n.publication_data_format)),
+];
+
+/// Where token rows hang.
+pub(super) const TOKEN_SECTIONS: [&str; 2] = ["client.token.", "client.subscription_token."];
+pub(super) const SUBSCRIPTION_TOKEN_ENABLED: &str = "client.subscription_token.enabled";
+pub(super) const WITHOUT_NAMESPACE: &str = "channel.without_namespace.";
+pub(super) const NAMESPACES: &str = "channel.namespaces";
+
+/// Does the option with this v6 path have an effect?
+pub fn is_served(path: &str) -> bool {
+    let token = || TOKEN_SECTIONS.iter().find_map(|section| path.strip_prefix(section));
+    ROWS.iter().any(|(row, _)| *row == path)
+        || path == NAMESPACES
+        || path == SUBSCRIPTION_TOKEN_ENABLED
+        || token().is_some_and(|field| TOKEN.iter().any(|(row, _)| *row == field))
+        || path.strip_prefix(WITHOUT_NAMESPACE).is_some_and(is_served_in_namespace)
+}
+
+/// The same for a field of a namespace.
+pub(super) fn is_served_in_namespace(field: &str) -> bool {
+    field == "name" || NAMESPACE.iter().any(|(row, _)| *row == field)
+}
+
+/// What `settings` holds for the option with this path: the way back, for tests and the commands.
+pub fn read_back(settings: &Settings, path: &str) -> Option<Value> {
+    let mut settings = settings.clone();
+    if let Some((_, bind)) = ROWS.iter().find(|(row, _)| *row == path) {
+        return Some(bind.get(&mut settings));
+    }
+    if path == SUBSCRIPTION_TOKEN_ENABLED {
+        return Some(Value::Bool(settings.client.subscription_token.is_some()));
+    }
+    if path == NAMESPACES {
+        return Some(Value::Objects(settings.channel.namespaces.len()));
+    }
+    if let Some(field) = path.strip_prefix(WITHOUT_NAMESPACE) {
+        let (_, bind) = NAMESPACE.iter().find(|(row, _)| *row == field)?;
+        return Some(bind.get(&mut settings.channel.without_namespace));
+    }
+    let [connection, subscription] = TOKEN_SECTIONS;
+    let (mut token, field) = match path.strip_prefix(connection) {
+        Some(field) => (settings.client.token, field),
+        None => (settings.client.subscription_token?, path.strip_prefix(subscription)?),
+    };
+    TOKEN.iter().find(|(row, _)| *row == field).map(|(_, bind)| bind.get(&mut token))
+}
+
+impl<T> Bind<T> {
+    /// Puts `value` in. The error says what was expected.
+    pub(super) fn set(&self, into: &mut T, value: Value) -> Result<(), &'static str> {
+        match (self, value) {
+            (Switch(field), Value::Bool(on)) => *field(into) = on,
+            (Text(field) | Pem(field), Value::Text(text)) => *field(into) = text,
+            (Prefix(field), Value::Text(text)) => *field(into) = without_slash(&text),
+            (Words(field), Value::List(list)) => *field(into) = list,
+            (Number(field), Value::Int(n)) => *field(into) = n,
+            (Size(_), Value::Int(0)) => {}
+            (Size(field), Value::Int(n)) => *field(into) = usize::try_from(n).map_err(|_| "expected 0 or more")?,
+            (Limit(field), Value::Int(n)) => *field(into) = usize::try_from(n).unwrap_or(0),
+            (Port(field), Value::Int(n)) => *field(into) = u16::try_from(n).map_err(|_| "expected 0 to 65535")?,
+            (Span(field), Value::Duration(n)) => *field(into) = span(n).unwrap_or_default(),
+            (Period(field), Value::Duration(n)) => *field(into) = span(n),
+            _ => return Err("the option table and the settings disagree about the type"),
+        }
+        Ok(())
+    }
+
+    /// What is in there.
+    fn get(&self, from: &mut T) -> Value {
+        let count = |n: usize| Value::Int(i64::try_from(n).unwrap_or(i64::MAX));
+        let nanos = |d: Duration| Value::Duration(i64::try_from(d.as_nanos()).unwrap_or(i64::MAX));
+        match self {
+            Switch(field) => Value::Bool(*field(from)),
+            Text(field) | Prefix(field) | Pem(field) => Value::Text(field(from).clone()),
+            Words(field) => Value::List(field(from).clone()),
+            Number(field) => Value::Int(*field(from)),
+            Size(field) | Limit(field) => count(*field(from)),
+            Port(field) => Value::Int(i64::from(*field(from))),
+            Span(field) => nanos(*field(from)),
+            Period(field) => field(from).map_or(Value::Duration(-1), nanos),
+        }
+    }
+
+    pub(super) fn is_pem(&self) -> bool {
+        matches!(self, Pem(_))
+    }
+}
+
+fn span(nanos: i64) -> Option<Duration> {
+    u64::try_from(nanos).ok().map(Duration::from_nanos)
+}
+
+fn without_slash(prefix: &str) -> String {
+    match prefix.trim_end_matches('/') {
+        "" if !prefix.is_empty() => "/".to_owned(),
+        rest => rest.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::table::table;
+
+    #[test]
+    fn every_row_is_an_option_of_the_table_with_the_same_default() {
+        let settings = Settings::default();
+        for (path, _) in ROWS {
+            let opt = table().opt(path).unwrap_or_else(|| panic!("{path} is in no table"));
+            assert_eq!(read_back(&settings, path), Some(opt.default.clone()), "{path}");
+        }
+        for (field, _) in TOKEN {
+            let path = format!("client.token.{field}");
+            assert_eq!(read_back(&settings, &path), table().opt(&path).map(|opt| opt.default.clone()), "{path}");
+        }
+        for (field, _) in NAMESPACE {
+            let path = format!("{WITHOUT_NAMESPACE}{field}");
+            assert_eq!(read_back(&settings, &path), table().opt(&path).map(|opt| opt.default.clone()), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_slash_at_the_end_of_a_prefix_does_not_count() {
+        assert_eq!(without_slash("/api/"), "/api");
+        assert_eq!(without_slash("/"), "/");
+        assert_eq!(without_slash(""), "");
+    }
+}

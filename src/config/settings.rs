@@ -1,0 +1,354 @@
+//! What the server was told, as it is meant: one tree, typed, independent of the dialect that it was written in.
+//!
+//! Field paths are the names of Centrifugo v6 (`client.channel_limit` is `settings.client.channel_limit`), except
+//! `corecast`, which holds options of our own. Only options that are served stand here.
+//! `Default` gives the defaults of the bare binary. Not here: reading (`config::load`), the table of names
+//! (`config::table`).
+
+use std::time::Duration;
+
+/// The whole tree.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Settings {
+    /// `node.*`
+    pub node: Node,
+    /// `log.*`
+    pub log: Log,
+    /// `http_server.*`
+    pub http_server: HttpServer,
+    /// `http_api.*`
+    pub http_api: HttpApi,
+    /// `websocket.*`
+    pub websocket: Websocket,
+    /// `health.*`
+    pub health: Health,
+    /// `prometheus.*`
+    pub prometheus: Prometheus,
+    /// `client.*`
+    pub client: Client,
+    /// `channel.*`
+    pub channel: Channel,
+    /// `rpc.ping.*`
+    pub rpc_ping: RpcPing,
+    /// `shutdown.*`
+    pub shutdown: Shutdown,
+    /// `pid_file`: written at start, removed never. Empty: none.
+    pub pid_file: String,
+    /// `corecast.*`: options that Centrifugo does not have.
+    pub corecast: Corecast,
+}
+
+/// `node.*`
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Node {
+    /// Shown by `info`. Empty: `<hostname>_<port>`.
+    pub name: String,
+}
+
+/// `log.*`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Log {
+    /// `trace debug info warn error fatal none`; anything else counts as `info`.
+    pub level: String,
+    /// Takes every line when not empty; standard output then stays silent.
+    pub file: String,
+}
+
+/// `http_server.*`
+#[derive(Clone, Debug, PartialEq)]
+pub struct HttpServer {
+    /// Empty: all interfaces, IPv6 and IPv4.
+    pub address: String,
+    /// TCP port of client endpoints, and of all others unless `internal_port` is set.
+    pub port: u16,
+    /// Empty: as `address`.
+    pub internal_address: String,
+    /// Empty: internal endpoints share `port`.
+    pub internal_port: String,
+}
+
+/// `http_api.*`
+#[derive(Clone, Debug, PartialEq)]
+pub struct HttpApi {
+    /// No API over HTTP at all.
+    pub disabled: bool,
+    /// Served on the external port although an internal one exists.
+    pub external: bool,
+    /// Without a trailing slash; `/` alone puts methods at the root.
+    pub handler_prefix: String,
+    /// Empty: every request is refused with 401.
+    pub key: String,
+    /// `transport`: API errors become HTTP statuses. Empty: status 200 with an error object.
+    pub error_mode: String,
+    /// No key is asked for.
+    pub insecure: bool,
+}
+
+/// `websocket.*`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Websocket {
+    /// No WebSocket endpoint.
+    pub disabled: bool,
+    /// Path of the endpoint.
+    pub handler_prefix: String,
+    /// Bytes of one message from a client; a larger one closes with 1009.
+    pub message_size_limit: usize,
+}
+
+/// `health.*`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Health {
+    /// Serves `GET handler_prefix`.
+    pub enabled: bool,
+    /// Path of the endpoint.
+    pub handler_prefix: String,
+}
+
+/// `prometheus.*`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Prometheus {
+    /// Serves `GET handler_prefix`.
+    pub enabled: bool,
+    /// Path of the endpoint.
+    pub handler_prefix: String,
+}
+
+/// `client.*`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Client {
+    /// Patterns against the lower-cased `Origin`; `*` matches all, empty refuses every request that has one.
+    pub allowed_origins: Vec<String>,
+    /// Between two pings to a client. `None`: no pings.
+    pub ping_interval: Option<Duration>,
+    /// A pong is due within. `None`: pongs are not asked for.
+    pub pong_timeout: Option<Duration>,
+    /// A connection without a successful `connect` is closed with 3502 after this.
+    pub stale_close_delay: Duration,
+    /// Grace after the expiry of a connection.
+    pub expired_close_delay: Duration,
+    /// Grace after the expiry of a subscription.
+    pub expired_sub_close_delay: Duration,
+    /// Subscriptions of one connection.
+    pub channel_limit: usize,
+    /// Bytes that may wait for one client; above it the client is disconnected with 3008.
+    pub queue_max_size: usize,
+    /// Connections of this node; 0: no limit. One more gets 503.
+    pub connection_limit: usize,
+    /// New connections of this node per second; 0: no limit. One more gets 503.
+    pub connection_rate_limit: usize,
+    /// Connections of one user on this node; 0: no limit.
+    pub user_connection_limit: usize,
+    /// The connect reply carries `time`.
+    pub connect_include_server_time: bool,
+    /// A client without a token is user "".
+    pub allow_anonymous_connect_without_token: bool,
+    /// A token with an empty user is refused with 3507.
+    pub disallow_anonymous_connection_tokens: bool,
+    /// Everything is permitted except private channels without a token.
+    pub insecure: bool,
+    /// Signatures of tokens are not checked.
+    pub insecure_skip_token_signature_verify: bool,
+    /// A trusted proxy names the user in this header. Empty: off.
+    pub user_id_http_header: String,
+    /// `client.token.*`
+    pub token: Token,
+    /// `client.subscription_token.*` when `client.subscription_token.enabled`; else `token` serves both kinds.
+    pub subscription_token: Option<Token>,
+}
+
+/// `client.token.*` and `client.subscription_token.*`. Empty texts mean: not set.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Token {
+    /// HS256, HS384, HS512.
+    pub hmac_secret_key: String,
+    /// Tried after the current key failed.
+    pub hmac_previous_secret_key: String,
+    /// Unix seconds until which the previous key counts; 0: for ever.
+    pub hmac_previous_secret_key_valid_until: i64,
+    /// PEM text, RS256, RS384, RS512.
+    pub rsa_public_key: String,
+    /// PEM text, the ES algorithm of its curve.
+    pub ecdsa_public_key: String,
+    /// Must be one of `aud`.
+    pub audience: String,
+    /// Must match one of `aud`.
+    pub audience_regex: String,
+    /// Must equal `iss`.
+    pub issuer: String,
+    /// Must match `iss`.
+    pub issuer_regex: String,
+    /// Claim that names the user instead of `sub`.
+    pub user_id_claim: String,
+}
+
+/// `channel.*`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Channel {
+    /// Bytes of a channel name, checked by the client's `subscribe` alone.
+    pub max_length: usize,
+    /// A channel that begins with it needs a subscription token. Empty: off.
+    pub private_prefix: String,
+    /// Text before the first one names the namespace. Empty: no namespaces.
+    pub namespace_boundary: String,
+    /// Text after the last one lists users.
+    pub user_boundary: String,
+    /// Between listed users.
+    pub user_separator: String,
+    /// How long offset and epoch of an idle channel live.
+    pub history_meta_ttl: Duration,
+    /// For namespaces that leave theirs empty: "", `json`, `json_object`, `binary`.
+    pub publication_data_format: String,
+    /// Options of channels without namespace.
+    pub without_namespace: Namespace,
+    /// Options of the others by name, in the order of the file.
+    pub namespaces: Vec<(String, Namespace)>,
+}
+
+/// Options of one namespace (`channel.without_namespace.*`, `channel.namespaces[].*`).
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Namespace {
+    /// A client may subscribe.
+    pub allow_subscribe_for_client: bool,
+    /// Also user "".
+    pub allow_subscribe_for_anonymous: bool,
+    /// A client may publish.
+    pub allow_publish_for_client: bool,
+    /// A subscribed client may publish.
+    pub allow_publish_for_subscriber: bool,
+    /// Also user "".
+    pub allow_publish_for_anonymous: bool,
+    /// `name#1,2` is open to users 1 and 2.
+    pub allow_user_limited_channels: bool,
+    /// The name after the boundary must match. Empty: ASCII is enough.
+    pub channel_regex: String,
+    /// What a publication may hold: "" (not empty), `json`, `json_object`, `binary`.
+    pub publication_data_format: String,
+}
+
+/// `rpc.ping.*`
+#[derive(Clone, Debug, PartialEq)]
+pub struct RpcPing {
+    /// `rpc` with `method` answers by itself.
+    pub enabled: bool,
+    /// Its method name.
+    pub method: String,
+}
+
+/// `shutdown.*`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Shutdown {
+    /// Time to end in order; then what is left is cut and the exit code is 1.
+    pub timeout: Duration,
+}
+
+/// `corecast.*`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Corecast {
+    /// Cores to use; 0: as many as the affinity mask and the CPU quota allow.
+    pub cores: usize,
+    /// `corecast.http_api.max_body_size`: bytes of one API request; more is refused with 413.
+    pub http_api_max_body_size: usize,
+}
+
+impl Default for Log {
+    fn default() -> Log {
+        Log { level: "info".into(), file: String::new() }
+    }
+}
+
+impl Default for HttpServer {
+    fn default() -> HttpServer {
+        HttpServer { address: String::new(), port: 8000, internal_address: String::new(), internal_port: String::new() }
+    }
+}
+
+impl Default for HttpApi {
+    fn default() -> HttpApi {
+        HttpApi {
+            disabled: false,
+            external: false,
+            handler_prefix: "/api".into(),
+            key: String::new(),
+            error_mode: String::new(),
+            insecure: false,
+        }
+    }
+}
+
+impl Default for Websocket {
+    fn default() -> Websocket {
+        Websocket { disabled: false, handler_prefix: "/connection/websocket".into(), message_size_limit: 65536 }
+    }
+}
+
+impl Default for Health {
+    fn default() -> Health {
+        Health { enabled: false, handler_prefix: "/health".into() }
+    }
+}
+
+impl Default for Prometheus {
+    fn default() -> Prometheus {
+        Prometheus { enabled: false, handler_prefix: "/metrics".into() }
+    }
+}
+
+impl Default for Client {
+    fn default() -> Client {
+        Client {
+            allowed_origins: Vec::new(),
+            ping_interval: Some(Duration::from_secs(25)),
+            pong_timeout: Some(Duration::from_secs(8)),
+            stale_close_delay: Duration::from_secs(10),
+            expired_close_delay: Duration::from_secs(25),
+            expired_sub_close_delay: Duration::from_secs(25),
+            channel_limit: 128,
+            queue_max_size: 1 << 20,
+            connection_limit: 0,
+            connection_rate_limit: 0,
+            user_connection_limit: 0,
+            connect_include_server_time: false,
+            allow_anonymous_connect_without_token: false,
+            disallow_anonymous_connection_tokens: false,
+            insecure: false,
+            insecure_skip_token_signature_verify: false,
+            user_id_http_header: String::new(),
+            token: Token::default(),
+            subscription_token: None,
+        }
+    }
+}
+
+impl Default for Channel {
+    fn default() -> Channel {
+        Channel {
+            max_length: 255,
+            private_prefix: "$".into(),
+            namespace_boundary: ":".into(),
+            user_boundary: "#".into(),
+            user_separator: ",".into(),
+            history_meta_ttl: Duration::from_secs(720 * 3600),
+            publication_data_format: String::new(),
+            without_namespace: Namespace::default(),
+            namespaces: Vec::new(),
+        }
+    }
+}
+
+impl Default for RpcPing {
+    fn default() -> RpcPing {
+        RpcPing { enabled: false, method: "ping".into() }
+    }
+}
+
+impl Default for Shutdown {
+    fn default() -> Shutdown {
+        Shutdown { timeout: Duration::from_secs(30) }
+    }
+}
+
+impl Default for Corecast {
+    fn default() -> Corecast {
+        Corecast { cores: 0, http_api_max_body_size: 64 << 20 }
+    }
+}

@@ -1,0 +1,138 @@
+//! Rules between options that are readable one by one. A broken rule stops the start, as in Centrifugo; options that
+//! are not served yet are checked all the same, so that a configuration which passes here stays good later.
+
+use super::{
+    duration,
+    entries::Entries,
+    error::{Failure, LoadError},
+    table::Dialect,
+    validate_namespace::{self as namespace},
+    value::Value,
+};
+use regex::Regex;
+
+/// Checks everything, first things first: the first broken rule is reported.
+pub(super) fn check(dialect: Dialect, entries: &Entries) -> Result<(), LoadError> {
+    engines(entries)?;
+    pings(entries)?;
+    ports(entries)?;
+    for section in ["client.token.", "client.subscription_token."] {
+        token(entries, section)?;
+    }
+    one_of(entries, "http_api.error_mode", &["", "transport"])?;
+    if entries.is_on("grpc_api.enabled") {
+        one_of(entries, "grpc_api.error_mode", &["", "transport"])?;
+    }
+    one_of(entries, "channel.publication_data_format", namespace::DATA_FORMATS)?;
+    whole_seconds(entries, "channel.history_meta_ttl")?;
+    namespace::check_all(dialect, entries)?;
+    personal_channel(dialect, entries)
+}
+
+/// Engines and brokers of either dialect; whether we serve them is another question.
+fn engines(entries: &Entries) -> Result<(), LoadError> {
+    let known: [(&str, &[&str]); 4] = [
+        ("engine.type", &["memory", "redis", "tarantool"]),
+        ("broker.type", &["", "memory", "redis", "nats", "postgres", "redisnats", "tarantool"]),
+        ("presence_manager.type", &["memory", "redis"]),
+        ("map_broker.type", &["memory", "redis", "postgres"]),
+    ];
+    for (path, known) in known {
+        if !known.contains(&entries.text(path).as_str()) {
+            let what = path.split('.').next().unwrap_or(path);
+            let reason = format!("unknown {what}");
+            return Err(entries.error(Failure::Engine, path, reason).remedy(format!("write one of {known:?}")));
+        }
+    }
+    Ok(())
+}
+
+fn pings(entries: &Entries) -> Result<(), LoadError> {
+    let (ping, pong) = (entries.nanos("client.ping_interval"), entries.nanos("client.pong_timeout"));
+    if ping > pong {
+        return Ok(());
+    }
+    let pong = duration::format(pong);
+    let reason = format!("must be longer than client.pong_timeout, which is {pong}");
+    let error = entries.error(Failure::Validating, "client.ping_interval", reason);
+    Err(error.remedy("raise the interval or lower the timeout; both less than 0 switch pings off"))
+}
+
+fn ports(entries: &Entries) -> Result<(), LoadError> {
+    let port = entries.text("http_server.internal_port");
+    if port.is_empty() || port.parse::<u16>().is_ok() {
+        return Ok(());
+    }
+    Err(entries.error(Failure::Validating, "http_server.internal_port", "expected a port, 0 to 65535"))
+}
+
+fn token(entries: &Entries, section: &str) -> Result<(), LoadError> {
+    let path = |field: &str| format!("{section}{field}");
+    for field in ["audience", "issuer"] {
+        let (exact, pattern) = (path(field), path(&format!("{field}_regex")));
+        regex(entries, &pattern)?;
+        if !entries.text(&exact).is_empty() && !entries.text(&pattern).is_empty() {
+            let reason = format!("cannot be set together with {field}_regex");
+            return Err(entries.error(Failure::Token, &exact, reason).remedy("keep one of the two"));
+        }
+    }
+    let claim = entries.text(&path("user_id_claim"));
+    if !claim.chars().all(|c| c.is_ascii_alphabetic() || c == '_') {
+        let error = entries.error(Failure::Validating, &path("user_id_claim"), "expected letters and _ only");
+        return Err(error.remedy("name the claim as it stands in the token"));
+    }
+    Ok(())
+}
+
+fn regex(entries: &Entries, path: &str) -> Result<(), LoadError> {
+    match regex_error(&entries.text(path)) {
+        None => Ok(()),
+        Some(reason) => Err(entries.error(Failure::Token, path, reason).remedy("correct the regular expression")),
+    }
+}
+
+/// Why `pattern` is no regular expression, in one line.
+pub(super) fn regex_error(pattern: &str) -> Option<String> {
+    let error = Regex::new(pattern).err()?.to_string();
+    let last = error.lines().last().unwrap_or("bad pattern");
+    Some(format!("not a regular expression: {}", last.trim_start_matches("error: ")))
+}
+
+fn one_of(entries: &Entries, path: &str, known: &[&str]) -> Result<(), LoadError> {
+    if known.contains(&entries.text(path).as_str()) {
+        return Ok(());
+    }
+    let error = entries.error(Failure::Validating, path, "unknown value");
+    Err(error.remedy(format!("write one of {known:?}")))
+}
+
+fn whole_seconds(entries: &Entries, path: &str) -> Result<(), LoadError> {
+    if entries.nanos(path) % 1_000_000_000 == 0 {
+        return Ok(());
+    }
+    Err(entries.error(Failure::Validating, path, "expected whole seconds").remedy("round to seconds"))
+}
+
+/// The namespace of personal channels must exist; v6 also wants presence where one connection replaces another.
+fn personal_channel(dialect: Dialect, entries: &Entries) -> Result<(), LoadError> {
+    let path = |field: &str| format!("client.subscribe_to_user_personal_channel.{field}");
+    if !entries.is_on(&path("enabled")) {
+        return Ok(());
+    }
+    let name_path = path("personal_channel_namespace");
+    let name = entries.text(&name_path);
+    let Some(namespace) = namespace::views(entries).find(|view| view.name == name) else {
+        let error = entries.error(Failure::Validating, &name_path, "there is no namespace of this name");
+        return Err(error.remedy("add it to channel.namespaces, or leave the name empty"));
+    };
+    let single = path("single_connection");
+    if dialect == Dialect::V6 && entries.is_on(&single) && namespace.value("presence") != Value::Bool(true) {
+        let error = entries.error(Failure::Validating, &single, "needs presence in the namespace of personal channels");
+        return Err(error.remedy("set presence to true there"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+#[path = "validate_tests.rs"]
+mod tests;
