@@ -13,3 +13,6 @@ pub mod wire;
 pub mod protocol;
 
 pub mod config;
+
+pub mod auth;
+pub mod channel;

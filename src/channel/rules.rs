@@ -1,0 +1,210 @@
+//! What may be done with a channel, in Centrifugo's order of decisions (auth-and-proxies C, client-protocol 3.2 and 3.4).
+//! Compiled from the settings once; looking a namespace up allocates nothing.
+//!
+//! Not here: tokens (a caller with a good one skips [`Rules::may_subscribe`]), limits of a connection (`session`).
+
+use super::name::Syntax;
+use crate::config::settings;
+use crate::protocol::code::Error;
+use hashbrown::HashMap;
+use regex::Regex;
+use serde::de::IgnoredAny;
+
+/// What a publication may hold (`publication_data_format`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Format {
+    /// Anything but nothing.
+    NotEmpty,
+    /// A JSON value.
+    Json,
+    /// A JSON object.
+    JsonObject,
+    /// Anything, also nothing.
+    Binary,
+}
+
+/// The options of one namespace, compiled.
+#[derive(Debug)]
+pub struct Namespace {
+    options: settings::Namespace,
+    pattern: Option<Regex>,
+    format: Format,
+}
+
+impl Namespace {
+    fn new(name: &str, options: &settings::Namespace, default_format: &str) -> Result<Namespace, String> {
+        let pattern = match options.channel_regex.as_str() {
+            "" => None,
+            text => Some(Regex::new(text).map_err(|e| {
+                format!("channel_regex of namespace \"{name}\" is \"{text}\": a regular expression is expected ({e})")
+            })?),
+        };
+        let format = match options.publication_data_format.as_str() {
+            "" => default_format,
+            own => own,
+        };
+        let format = match format {
+            "" => Format::NotEmpty,
+            "json" => Format::Json,
+            "json_object" => Format::JsonObject,
+            "binary" => Format::Binary,
+            other => {
+                return Err(format!(
+                    "publication_data_format of namespace \"{name}\" is \"{other}\": json, json_object or binary is expected"
+                ));
+            }
+        };
+        Ok(Namespace { options: options.clone(), pattern, format })
+    }
+
+    /// True when `data` is what publications here may hold.
+    pub fn allows_payload(&self, data: &[u8]) -> bool {
+        match self.format {
+            Format::NotEmpty => !data.is_empty(),
+            Format::Json => serde_json::from_slice::<IgnoredAny>(data).is_ok(),
+            Format::JsonObject => {
+                data.trim_ascii_start().first() == Some(&b'{') && serde_json::from_slice::<IgnoredAny>(data).is_ok()
+            }
+            Format::Binary => true,
+        }
+    }
+}
+
+/// Why something is not permitted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Refusal {
+    /// The namespace is not configured.
+    UnknownChannel,
+    /// Not for this user.
+    PermissionDenied,
+    /// The name, or the payload, is not of the required form.
+    BadRequest,
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Error {
+        match refusal {
+            Refusal::UnknownChannel => Error::UNKNOWN_CHANNEL,
+            Refusal::PermissionDenied => Error::PERMISSION_DENIED,
+            Refusal::BadRequest => Error::BAD_REQUEST,
+        }
+    }
+}
+
+/// The rules for channels.
+#[derive(Debug)]
+pub struct Rules {
+    syntax: Syntax,
+    length_max: usize,
+    insecure: bool,
+    without_namespace: Namespace,
+    namespaces: HashMap<String, Namespace>,
+}
+
+impl Rules {
+    /// Compiles the settings.
+    ///
+    /// # Errors
+    /// A text for the operator: the namespace, the option, its value, what is expected.
+    pub fn new(channel: &settings::Channel, client: &settings::Client) -> Result<Rules, String> {
+        let format = &channel.publication_data_format;
+        let compile = |(name, options): &(String, settings::Namespace)| {
+            Namespace::new(name, options, format).map(|namespace| (name.clone(), namespace))
+        };
+        Ok(Rules {
+            syntax: Syntax::new(channel),
+            length_max: channel.max_length,
+            insecure: client.insecure,
+            without_namespace: Namespace::new("", &channel.without_namespace, format)?,
+            namespaces: channel.namespaces.iter().map(compile).collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// The options that hold for a channel; `None`: its namespace is not configured.
+    pub fn namespace(&self, channel: &str) -> Option<&Namespace> {
+        match self.syntax.split(channel).0 {
+            "" => Some(&self.without_namespace),
+            name => self.namespaces.get(name),
+        }
+    }
+
+    /// The length that a client may subscribe to.
+    pub fn has_good_length(&self, channel: &str) -> bool {
+        channel.len() <= self.length_max
+    }
+
+    /// The namespace of a channel whose name has the required form.
+    ///
+    /// # Errors
+    /// The namespace is unknown, or the name does not match.
+    pub fn named(&self, channel: &str) -> Result<&Namespace, Refusal> {
+        let namespace = self.namespace(channel).ok_or(Refusal::UnknownChannel)?;
+        let is_good = match &namespace.pattern {
+            Some(pattern) => pattern.is_match(self.syntax.split(channel).1),
+            None => channel.is_ascii(),
+        };
+        if is_good { Ok(namespace) } else { Err(Refusal::BadRequest) }
+    }
+
+    /// True when the channel needs a subscription token, also where everything else is permitted.
+    pub fn is_private(&self, channel: &str) -> bool {
+        self.syntax.is_private(channel)
+    }
+
+    /// Whether `user` may subscribe without a token. The name was checked by [`Rules::named`].
+    pub fn may_subscribe(&self, channel: &str, namespace: &Namespace, user: &str) -> bool {
+        !self.is_private(channel)
+            && (self.lists(channel, namespace, user).unwrap_or_else(|| allows_subscribe(&namespace.options, user))
+                || self.insecure)
+    }
+
+    /// Whether a user-limited channel lists the user; `None` when the channel is not user-limited.
+    fn lists(&self, channel: &str, namespace: &Namespace, user: &str) -> Option<bool> {
+        if !namespace.options.allow_user_limited_channels {
+            return None;
+        }
+        self.syntax.users(channel).map(|mut users| users.any(|listed| listed == user))
+    }
+
+    /// Whether a client gets the server-side subscription that it asks for in `connect` (client-protocol 3.1, step 6).
+    ///
+    /// # Errors
+    /// The namespace is unknown: the whole connection is refused.
+    pub fn may_connect_with(&self, channel: &str, user: &str) -> Result<bool, Refusal> {
+        let namespace = match self.named(channel) {
+            Ok(namespace) => namespace,
+            Err(Refusal::UnknownChannel) => return Err(Refusal::UnknownChannel),
+            Err(_) => return Ok(false),
+        };
+        if channel.is_empty() || self.is_private(channel) {
+            return Ok(false);
+        }
+        Ok(match self.lists(channel, namespace, user) {
+            Some(is_listed) => (is_listed && !user.is_empty()) || self.insecure,
+            None => allows_subscribe(&namespace.options, user) || self.insecure,
+        })
+    }
+
+    /// Whether `user` may publish `data`.
+    ///
+    /// # Errors
+    /// The first check of client-protocol 3.4 that fails.
+    pub fn publish(&self, channel: &str, user: &str, is_subscribed: bool, data: &[u8]) -> Result<(), Refusal> {
+        let namespace = self.named(channel)?;
+        if !namespace.allows_payload(data) {
+            return Err(Refusal::BadRequest);
+        }
+        let options = &namespace.options;
+        let is_allowed = options.allow_publish_for_client || (options.allow_publish_for_subscriber && is_subscribed);
+        let is_user_allowed = !user.is_empty() || options.allow_publish_for_anonymous;
+        if (is_allowed && is_user_allowed) || self.insecure { Ok(()) } else { Err(Refusal::PermissionDenied) }
+    }
+}
+
+fn allows_subscribe(options: &settings::Namespace, user: &str) -> bool {
+    options.allow_subscribe_for_client && (!user.is_empty() || options.allow_subscribe_for_anonymous)
+}
+
+#[cfg(test)]
+#[path = "rules_tests.rs"]
+mod tests;

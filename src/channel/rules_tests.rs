@@ -1,0 +1,127 @@
+use super::*;
+use Refusal::{BadRequest, PermissionDenied, UnknownChannel};
+
+fn rules_with(insecure: bool) -> Rules {
+    let open = settings::Namespace {
+        allow_subscribe_for_client: true,
+        allow_subscribe_for_anonymous: true,
+        allow_publish_for_subscriber: true,
+        allow_publish_for_anonymous: true,
+        ..Default::default()
+    };
+    let clients = settings::Namespace {
+        allow_subscribe_for_client: true,
+        allow_publish_for_client: true,
+        publication_data_format: "json_object".into(),
+        ..Default::default()
+    };
+    let ids = settings::Namespace { channel_regex: "^[0-9]+$".into(), ..open.clone() };
+    let usr = settings::Namespace { allow_user_limited_channels: true, ..Default::default() };
+    let both = settings::Namespace { allow_user_limited_channels: true, ..open.clone() };
+    let octets = settings::Namespace { publication_data_format: "binary".into(), ..open.clone() };
+    let list = [("open", open), ("clients", clients), ("ids", ids), ("usr", usr), ("both", both), ("octets", octets)];
+    let closed = ("closed".to_string(), settings::Namespace::default());
+    let channel = settings::Channel {
+        namespaces: list.into_iter().map(|(name, options)| (name.into(), options)).chain([closed]).collect(),
+        ..Default::default()
+    };
+    Rules::new(&channel, &settings::Client { insecure, ..Default::default() }).expect("good settings")
+}
+
+/// The subscribe decision without a token.
+fn subscribe(rules: &Rules, channel: &str, user: &str) -> Result<(), Refusal> {
+    let namespace = rules.named(channel)?;
+    if rules.may_subscribe(channel, namespace, user) { Ok(()) } else { Err(PermissionDenied) }
+}
+
+#[test]
+fn subscribing_is_decided_in_order() {
+    let rules = rules_with(false);
+    let rows: &[(&str, &str, Result<(), Refusal>)] = &[
+        ("open:a", "", Ok(())),
+        ("open:a", "42", Ok(())),
+        ("nope:a", "42", Err(UnknownChannel)),
+        ("closed:a", "42", Err(PermissionDenied)),
+        ("plain", "42", Err(PermissionDenied)),
+        ("open:é", "42", Err(BadRequest)),
+        ("ids:12", "", Ok(())),
+        ("ids:ab", "", Err(BadRequest)),
+        ("$open:a", "42", Err(PermissionDenied)),
+        ("$nope:a", "42", Err(UnknownChannel)),
+        ("clients:a", "", Err(PermissionDenied)),
+        ("clients:a", "42", Ok(())),
+        ("usr:room#42,43", "42", Ok(())),
+        ("usr:room#42,43", "44", Err(PermissionDenied)),
+        ("usr:room#42", "", Err(PermissionDenied)),
+        ("usr:room#", "", Ok(())),
+        ("usr:a#42#c", "42", Err(PermissionDenied)),
+        ("usr:room", "42", Err(PermissionDenied)),
+        ("open:room#42", "44", Ok(())),
+        ("both:room#42", "44", Err(PermissionDenied)),
+        ("both:room", "44", Ok(())),
+    ];
+    for (channel, user, expected) in rows {
+        assert_eq!(subscribe(&rules, channel, user), *expected, "{channel} {user}");
+    }
+}
+
+#[test]
+fn insecure_permits_everything_but_private_channels() {
+    let rules = rules_with(true);
+    assert_eq!(subscribe(&rules, "closed:a", ""), Ok(()));
+    assert_eq!(subscribe(&rules, "usr:room#42", "1"), Ok(()));
+    assert_eq!(subscribe(&rules, "$closed:a", ""), Err(PermissionDenied));
+    assert_eq!(subscribe(&rules, "nope:a", ""), Err(UnknownChannel));
+    assert_eq!(rules.publish("closed:a", "", false, b"1"), Ok(()));
+    assert_eq!(rules.may_connect_with("closed:a", ""), Ok(true));
+}
+
+#[test]
+fn channels_asked_for_in_connect_are_granted_or_passed_over() {
+    let rules = rules_with(false);
+    for (channel, user, expected) in [
+        ("open:x", "", Ok(true)),
+        ("closed:x", "", Ok(false)),
+        ("nope:x", "", Err(UnknownChannel)),
+        ("$open:x", "42", Ok(false)),
+        ("open:é", "42", Ok(false)),
+        ("", "42", Ok(false)),
+        ("usr:r#42", "42", Ok(true)),
+        ("usr:r#", "", Ok(false)),
+    ] {
+        assert_eq!(rules.may_connect_with(channel, user), expected, "{channel}");
+    }
+}
+
+#[test]
+fn publishing_is_decided_in_order() {
+    let rules = rules_with(false);
+    type Row<'a> = (&'a str, &'a str, bool, &'a str, Result<(), Refusal>);
+    let rows: &[Row<'_>] = &[
+        ("open:a", "", true, "1", Ok(())),
+        ("open:a", "", false, "1", Err(PermissionDenied)),
+        ("open:a", "", false, "", Err(BadRequest)),
+        ("nope:a", "", true, "1", Err(UnknownChannel)),
+        ("open:é", "", true, "1", Err(BadRequest)),
+        ("clients:a", "42", false, "{}", Ok(())),
+        ("clients:a", "", false, "{}", Err(PermissionDenied)),
+        ("clients:a", "42", false, "[]", Err(BadRequest)),
+        ("octets:a", "", true, "", Ok(())),
+        ("$open:a", "", true, "1", Ok(())),
+    ];
+    for (channel, user, is_subscribed, data, expected) in rows {
+        assert_eq!(rules.publish(channel, user, *is_subscribed, data.as_bytes()), *expected, "{channel} {user}");
+    }
+}
+
+#[test]
+fn options_that_cannot_hold_name_their_namespace() {
+    for options in [
+        settings::Namespace { channel_regex: "(".into(), ..Default::default() },
+        settings::Namespace { publication_data_format: "xml".into(), ..Default::default() },
+    ] {
+        let channel = settings::Channel { namespaces: vec![("ns".into(), options)], ..Default::default() };
+        let error = Rules::new(&channel, &settings::Client::default()).expect_err("refused");
+        assert!(error.contains("namespace \"ns\""), "{error}");
+    }
+}
