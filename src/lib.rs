@@ -16,3 +16,5 @@ pub mod config;
 
 pub mod auth;
 pub mod channel;
+
+pub mod session;

@@ -1,0 +1,180 @@
+//! `connect`: who the client is, and what it is told (client-protocol 3.1).
+
+use super::{Context, Flow, Session, State, Subscription, Waiting, reply_to};
+use crate::auth::{ConnectionClaims, TokenError};
+use crate::clock::{Mono, Now};
+use crate::id::ChannelKey;
+use crate::proto::client::{ConnectRequest, ConnectResult, SubscribeResult};
+use crate::protocol::code::{Disconnect, Error};
+use bytes::Bytes;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Connections are told at most a year (Centrifugo v6).
+const TTL_SECONDS_MAX: i64 = 365 * 24 * 3600;
+
+/// A `connect` that waits for its server-side subscriptions.
+pub struct Connecting {
+    id: u32,
+    expire_at: i64,
+    subs: BTreeMap<String, Granted>,
+}
+
+/// A server-side subscription as the client will be told of it.
+#[derive(Default)]
+struct Granted {
+    info: Bytes,
+    data: Bytes,
+}
+
+/// Who the client proved to be.
+struct Identity {
+    user: String,
+    info: Bytes,
+    expire_at: i64,
+    subs: BTreeMap<String, Granted>,
+    /// The client's wishes in `connect.subs` count.
+    may_ask: bool,
+}
+
+impl Session {
+    pub(super) fn connect(&mut self, id: u32, request: ConnectRequest, cx: &mut Context<'_>) -> Flow {
+        let mut identity = match self.identify(&request, cx) {
+            Ok(identity) => identity,
+            Err(Denied::Error(error)) => return self.refuse(id, error),
+            Err(Denied::Disconnect(disconnect)) => return Flow::Disconnect(disconnect),
+        };
+        if identity.may_ask {
+            for channel in request.subs.keys() {
+                match cx.policy.rules.may_connect_with(channel, &identity.user) {
+                    Ok(true) => _ = identity.subs.entry(channel.clone()).or_default(),
+                    Ok(false) => {}
+                    Err(_) => return Flow::Disconnect(Disconnect::BAD_REQUEST),
+                }
+            }
+        }
+        if identity.subs.len() > cx.policy.client.channel_limit {
+            return Flow::Disconnect(Disconnect::CHANNEL_LIMIT);
+        }
+        if identity.expire_at > 0 && identity.expire_at <= cx.now.wall.seconds() {
+            return self.refuse(id, Error::EXPIRED);
+        }
+        self.user = Arc::from(identity.user);
+        self.info = identity.info;
+        let connecting = Connecting { id, expire_at: identity.expire_at, subs: identity.subs };
+        if connecting.subs.is_empty() {
+            return self.connected(connecting, Vec::new(), cx);
+        }
+        let channels = connecting.subs.keys().cloned().collect();
+        self.waiting = Some(Waiting::Connect(Box::new(connecting)));
+        Flow::Listen(channels)
+    }
+
+    fn refuse(&mut self, id: u32, error: Error) -> Flow {
+        self.state = State::Refused;
+        Flow::Refuse(crate::protocol::reply::error_reply(id, error))
+    }
+
+    /// Token, then anonymous or insecure access, then the trusted header.
+    fn identify(&self, request: &ConnectRequest, cx: &Context<'_>) -> Result<Identity, Denied> {
+        let client = &cx.policy.client;
+        if !request.token.is_empty() {
+            return match cx.policy.connection_tokens.connection(&request.token, cx.now.wall.seconds()) {
+                Ok(claims) => identity_of(claims, cx),
+                Err(TokenError::Expired) => Err(Denied::Error(Error::TOKEN_EXPIRED)),
+                Err(TokenError::Invalid(_)) => Err(Denied::Disconnect(Disconnect::INVALID_TOKEN)),
+                Err(TokenError::BadInfo) => Err(Denied::Error(Error::INTERNAL)),
+            };
+        }
+        let anonymous = client.allow_anonymous_connect_without_token || client.insecure;
+        match (&self.header_user, anonymous) {
+            (_, true) => Ok(Identity::of_user(String::new(), true)),
+            (Some(user), false) => Ok(Identity::of_user(user.to_string(), false)),
+            (None, false) => Err(Denied::Disconnect(Disconnect::BAD_REQUEST)),
+        }
+    }
+
+    /// All server-side subscriptions are in place: the reply goes out.
+    pub(super) fn connected(
+        &mut self,
+        connecting: Connecting,
+        joined: Vec<(ChannelKey, u32)>,
+        cx: &mut Context<'_>,
+    ) -> Flow {
+        let client = &cx.policy.client;
+        self.state = State::Connected;
+        self.header_user = None;
+        self.deadlines.connected(cx.now.mono, client, self.native_ping, cx.random);
+        let mut subs = BTreeMap::new();
+        for ((channel, granted), (key, place)) in connecting.subs.into_iter().zip(joined) {
+            let name: Arc<str> = channel.as_str().into();
+            self.subscriptions.push(Subscription {
+                channel: name,
+                key,
+                place,
+                info: granted.info,
+                expiry: Mono::NEVER,
+            });
+            subs.insert(channel, SubscribeResult { data: granted.data, ..SubscribeResult::default() });
+        }
+        let mut result = ConnectResult {
+            client: self.client.to_string(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            subs,
+            ..ConnectResult::default()
+        };
+        if connecting.expire_at > 0 && !client.insecure {
+            self.deadlines.expires(cx.now.mono, time_until(connecting.expire_at, cx.now) + client.expired_close_delay);
+            let ttl = connecting.expire_at - cx.now.wall.seconds();
+            (result.expires, result.ttl) = (true, ttl.clamp(0, TTL_SECONDS_MAX) as u32);
+        }
+        if !self.native_ping
+            && let Some(interval) = client.ping_interval
+        {
+            result.ping = u32::try_from(interval.as_secs()).unwrap_or(u32::MAX);
+            result.pong = client.pong_timeout.is_some();
+        }
+        if client.connect_include_server_time {
+            result.time = i64::try_from(cx.now.wall.0).unwrap_or(i64::MAX);
+        }
+        let mut reply = reply_to(connecting.id);
+        reply.connect = Some(result);
+        Flow::Connected(Box::new(reply))
+    }
+}
+
+enum Denied {
+    Error(Error),
+    Disconnect(Disconnect),
+}
+
+impl Identity {
+    fn of_user(user: String, may_ask: bool) -> Identity {
+        Identity { user, info: Bytes::new(), expire_at: 0, subs: BTreeMap::new(), may_ask }
+    }
+}
+
+fn identity_of(claims: ConnectionClaims, cx: &Context<'_>) -> Result<Identity, Denied> {
+    // Channels of a token need no permission, but their namespace must exist.
+    if claims.subs.keys().any(|channel| cx.policy.rules.namespace(channel).is_none()) {
+        return Err(Denied::Error(Error::UNKNOWN_CHANNEL));
+    }
+    if claims.user.is_empty() && cx.policy.client.disallow_anonymous_connection_tokens {
+        return Err(Denied::Disconnect(Disconnect::PERMISSION_DENIED));
+    }
+    let granted = |options: crate::auth::SubscribeOptions| Granted { info: options.info, data: options.data };
+    Ok(Identity {
+        subs: claims.subs.into_iter().map(|(channel, options)| (channel, granted(options))).collect(),
+        info: claims.info,
+        expire_at: claims.expire_at,
+        user: claims.user,
+        may_ask: true,
+    })
+}
+
+/// From now to a time of day in whole seconds; zero when it has passed.
+pub(super) fn time_until(unix_seconds: i64, now: Now) -> Duration {
+    let millis = unix_seconds.saturating_mul(1000).saturating_sub(i64::try_from(now.wall.0).unwrap_or(i64::MAX));
+    Duration::from_millis(u64::try_from(millis).unwrap_or(0))
+}

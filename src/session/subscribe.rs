@@ -1,0 +1,142 @@
+//! `subscribe`: the checks of client-protocol 3.2 in their order, then the wait for the owner core.
+
+use super::connect::time_until;
+use super::{Context, Flow, Session, Subscription, Waiting, reply_to};
+use crate::auth::TokenError;
+use crate::channel::rules::Refusal;
+use crate::clock::Mono;
+use crate::id::ChannelKey;
+use crate::proto::client::{SubscribeRequest, SubscribeResult};
+use crate::protocol::code::{Disconnect, Error};
+use bytes::Bytes;
+
+/// A subscription that waits for the owner core of its channel.
+pub struct Subscribing {
+    id: u32,
+    channel: String,
+    info: Bytes,
+    data: Bytes,
+    was_recovering: bool,
+    /// Unix seconds, from a token that expires; 0: never.
+    expire_at: i64,
+}
+
+impl Session {
+    pub(super) fn subscribe(&mut self, id: u32, request: SubscribeRequest, cx: &mut Context<'_>) -> Flow {
+        match self.try_subscribe(id, request, cx) {
+            Ok(subscribing) => {
+                let channel = subscribing.channel.clone();
+                self.waiting = Some(Waiting::Subscribe(Box::new(subscribing)));
+                Flow::Listen(vec![channel])
+            }
+            Err(Denied::Error(error)) => self.error(id, error),
+            Err(Denied::Disconnect(disconnect)) => Flow::Disconnect(disconnect),
+        }
+    }
+
+    fn try_subscribe(&self, id: u32, request: SubscribeRequest, cx: &Context<'_>) -> Result<Subscribing, Denied> {
+        let rules = &cx.policy.rules;
+        if request.channel.is_empty() {
+            return Err(Denied::Disconnect(Disconnect::BAD_REQUEST));
+        }
+        match request.r#type {
+            // Map and shared-poll subscriptions are switched on per namespace; none has them (client-protocol 9).
+            1..=3 => return Err(Denied::Error(Error::PERMISSION_DENIED)),
+            4 => return Err(Denied::Error(Error::NOT_AVAILABLE)),
+            5.. => return Err(Denied::Disconnect(Disconnect::SERVER_ERROR)),
+            _ => {}
+        }
+        if !matches!(request.delta.as_str(), "" | "fossil") {
+            return Err(Denied::Disconnect(Disconnect::BAD_REQUEST));
+        }
+        if !rules.has_good_length(&request.channel) {
+            return Err(Denied::Error(Error::BAD_REQUEST));
+        }
+        if self.find(&request.channel).is_some() {
+            return Err(Denied::Error(Error::ALREADY_SUBSCRIBED));
+        }
+        if self.subscriptions.len() >= cx.policy.client.channel_limit {
+            return Err(Denied::Error(Error::LIMIT_EXCEEDED));
+        }
+        let namespace = rules.named(&request.channel)?;
+        let mut subscribing = Subscribing {
+            id,
+            info: Bytes::new(),
+            data: Bytes::new(),
+            was_recovering: request.recover,
+            expire_at: 0,
+            channel: String::new(),
+        };
+        if !request.token.is_empty() {
+            self.redeem(&request, &mut subscribing, cx)?;
+        } else if !rules.may_subscribe(&request.channel, namespace, &self.user) {
+            return Err(Denied::Error(Error::PERMISSION_DENIED));
+        }
+        if request.tf.is_some() {
+            // No namespace allows filters yet, so a filter is refused as Centrifugo refuses it there.
+            return Err(Denied::Error(Error::BAD_REQUEST));
+        }
+        subscribing.channel = request.channel;
+        Ok(subscribing)
+    }
+
+    /// Checks a subscription token and takes over what it grants.
+    fn redeem(&self, request: &SubscribeRequest, to: &mut Subscribing, cx: &Context<'_>) -> Result<(), Denied> {
+        let now = cx.now.wall.seconds();
+        let claims = match cx.policy.subscription_tokens().subscription(&request.token, now) {
+            Ok(claims) => claims,
+            Err(TokenError::Expired) => return Err(Denied::Error(Error::TOKEN_EXPIRED)),
+            Err(TokenError::Invalid(_) | TokenError::BadInfo) => return Err(Denied::Error(Error::PERMISSION_DENIED)),
+        };
+        let client_fits = claims.client.is_empty() || claims.client == self.client.to_string();
+        if claims.channel != request.channel || claims.user != *self.user || !client_fits {
+            return Err(Denied::Disconnect(Disconnect::INVALID_TOKEN));
+        }
+        if claims.expire_at > 0 && claims.expire_at <= now {
+            return Err(Denied::Error(Error::EXPIRED));
+        }
+        (to.info, to.data, to.expire_at) = (claims.info, claims.data, claims.expire_at);
+        Ok(())
+    }
+
+    /// The owner core knows that this core listens.
+    pub(super) fn subscribed(
+        &mut self,
+        subscribing: Subscribing,
+        joined: Vec<(ChannelKey, u32)>,
+        cx: &Context<'_>,
+    ) -> Flow {
+        let mut expiry = Mono::NEVER;
+        if subscribing.expire_at > 0 {
+            expiry = cx.now.mono + time_until(subscribing.expire_at, cx.now) + cx.policy.client.expired_sub_close_delay;
+            self.deadlines.subscription_expires(expiry);
+        }
+        for (key, place) in joined {
+            let channel = subscribing.channel.as_str().into();
+            self.subscriptions.push(Subscription { channel, key, place, info: subscribing.info.clone(), expiry });
+        }
+        let mut result = SubscribeResult {
+            data: subscribing.data,
+            was_recovering: subscribing.was_recovering,
+            ..SubscribeResult::default()
+        };
+        if subscribing.expire_at > 0 {
+            let ttl = subscribing.expire_at - cx.now.wall.seconds();
+            (result.expires, result.ttl) = (true, u32::try_from(ttl.max(0)).unwrap_or(u32::MAX));
+        }
+        let mut reply = reply_to(subscribing.id);
+        reply.subscribe = Some(result);
+        Flow::Reply(Box::new(reply))
+    }
+}
+
+enum Denied {
+    Error(Error),
+    Disconnect(Disconnect),
+}
+
+impl From<Refusal> for Denied {
+    fn from(refusal: Refusal) -> Denied {
+        Denied::Error(refusal.into())
+    }
+}
