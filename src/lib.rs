@@ -18,3 +18,5 @@ pub mod auth;
 pub mod channel;
 
 pub mod session;
+
+pub mod hub;

@@ -1,0 +1,184 @@
+//! What a socket waits to send, as one number.
+//!
+//! A list is a node of a tree in which every path from the root is a sequence of frames. Sockets that got the same
+//! frames since their last write stand on the same node, so marking a socket stores four bytes and the joined
+//! bytes of a burst are built once per node, whatever its length and however many sockets wait for it.
+//!
+//! Invariant: numbers are handed out in ascending order (modulo `u32::MAX`, 0 is the empty list) and retired from the
+//! oldest on, so a node stands at its number less the number of the first live one.
+
+use crate::protocol::frame::Block;
+use std::collections::VecDeque;
+
+/// A sequence of frames; [`EMPTY`] has none.
+pub type List = u32;
+
+/// Nothing to send.
+pub const EMPTY: List = 0;
+
+/// Longer sequences are sent frame by frame: joining them would cost more than the calls it saves.
+const JOINED_BYTES_MAX: usize = 128 << 10;
+
+struct Node {
+    parent: List,
+    block: Block,
+    /// Bytes of the whole sequence.
+    bytes: usize,
+    joined: Option<Block>,
+    /// The frame that was appended last and the node it led to.
+    last_child: (u64, List),
+}
+
+/// All sequences of one core that somebody waits for.
+#[derive(Default)]
+pub struct Lists {
+    nodes: VecDeque<Node>,
+    /// Number of the first live node less one.
+    retired: u32,
+    root_child: (u64, List),
+}
+
+impl Lists {
+    fn place(&self, list: List) -> usize {
+        let number = list - 1;
+        let place = if number >= self.retired { number - self.retired } else { number + (u32::MAX - self.retired) };
+        place as usize
+    }
+
+    fn at(&self, list: List) -> &Node {
+        &self.nodes[self.place(list)]
+    }
+
+    /// The number that the next node gets.
+    fn next(&self) -> List {
+        let number = self.retired as u64 + self.nodes.len() as u64;
+        (number % u64::from(u32::MAX)) as u32 + 1
+    }
+
+    /// How many nodes live.
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// True when nobody waits for anything.
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
+    /// The sequence `list` followed by `block`. `frame` identifies the block, so that equal sequences share a node.
+    pub fn append(&mut self, list: List, frame: u64, block: &Block) -> List {
+        let known = if list == EMPTY { self.root_child } else { self.at(list).last_child };
+        if known.0 == frame && known.1 != EMPTY {
+            return known.1;
+        }
+        let bytes = block.len() + if list == EMPTY { 0 } else { self.at(list).bytes };
+        let child = self.next();
+        self.nodes.push_back(Node { parent: list, block: block.clone(), bytes, joined: None, last_child: (0, EMPTY) });
+        if list == EMPTY {
+            self.root_child = (frame, child);
+        } else {
+            let place = self.place(list);
+            self.nodes[place].last_child = (frame, child);
+        }
+        child
+    }
+
+    /// The blocks to send for `list`, one when they could be joined.
+    pub fn blocks(&mut self, list: List, mut each: impl FnMut(&Block)) {
+        let node = self.at(list);
+        if node.parent == EMPTY {
+            return each(&node.block);
+        }
+        if node.joined.is_none() {
+            let (parts, bytes) = (self.path(list), node.bytes);
+            if bytes > JOINED_BYTES_MAX {
+                return parts.iter().for_each(each);
+            }
+            let mut joined = Vec::with_capacity(bytes);
+            parts.iter().for_each(|part| joined.extend_from_slice(part));
+            let place = self.place(list);
+            self.nodes[place].joined = Some(Block::from(joined));
+        }
+        each(self.at(list).joined.as_ref().unwrap_or(&self.at(list).block));
+    }
+
+    fn path(&self, list: List) -> Vec<Block> {
+        let (mut parts, mut at) = (Vec::new(), list);
+        while at != EMPTY {
+            let node = self.at(at);
+            parts.push(node.block.clone());
+            at = node.parent;
+        }
+        parts.reverse();
+        parts
+    }
+
+    /// Forgets the `count` oldest nodes; nobody may stand on them. Also forgets the way in: a block that is sent
+    /// again and again keeps its frame number, and its old node dies here.
+    pub fn retire(&mut self, count: usize) {
+        self.root_child = (0, EMPTY);
+        self.nodes.drain(..count);
+        self.retired = ((u64::from(self.retired) + count as u64) % u64::from(u32::MAX)) as u32;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bytes(lists: &mut Lists, list: List) -> Vec<u8> {
+        let mut all = Vec::new();
+        lists.blocks(list, |b| all.extend_from_slice(b));
+        all
+    }
+
+    fn block(text: &str) -> Block {
+        Block::from(text.as_bytes().to_vec())
+    }
+
+    #[test]
+    fn equal_sequences_share_a_node_and_its_joined_bytes() {
+        let (mut lists, a, b) = (Lists::default(), block("a"), block("b"));
+        let first = lists.append(EMPTY, 1, &a);
+        assert_eq!(lists.append(EMPTY, 1, &a), first);
+        let both = lists.append(first, 2, &b);
+        assert_eq!(lists.append(first, 2, &b), both);
+        assert_eq!((lists.len(), bytes(&mut lists, both)), (2, b"ab".to_vec()));
+    }
+
+    #[test]
+    fn a_block_that_is_sent_again_gets_a_live_node_after_its_old_one_was_retired() {
+        let (mut lists, ping) = (Lists::default(), block("p"));
+        lists.append(EMPTY, 9, &ping);
+        lists.retire(1);
+        let again = lists.append(EMPTY, 9, &ping);
+        assert_eq!(bytes(&mut lists, again), b"p");
+    }
+
+    #[test]
+    fn numbers_wrap_around_without_meeting_the_empty_list() {
+        let mut lists = Lists { retired: u32::MAX - 2, ..Lists::default() };
+        let mut at = EMPTY;
+        for (frame, text) in ["a", "b", "c", "d"].into_iter().enumerate() {
+            at = lists.append(at, frame as u64 + 1, &block(text));
+            assert_ne!(at, EMPTY);
+        }
+        assert_eq!(bytes(&mut lists, at), b"abcd");
+        lists.retire(3);
+        let next = lists.append(EMPTY, 7, &block("e"));
+        assert_eq!(bytes(&mut lists, next), b"e");
+    }
+
+    #[test]
+    fn a_long_sequence_is_handed_out_block_by_block() {
+        let (mut lists, big) = (Lists::default(), Block::from(vec![0; JOINED_BYTES_MAX]));
+        let first = lists.append(EMPTY, 1, &big);
+        let both = lists.append(first, 2, &big);
+        let mut count = 0;
+        lists.blocks(both, |b| {
+            assert_eq!(b.len(), JOINED_BYTES_MAX);
+            count += 1;
+        });
+        assert_eq!(count, 2);
+    }
+}

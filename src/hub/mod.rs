@@ -1,0 +1,12 @@
+//! Who listens on this core, and what each connection still has to be sent.
+//!
+//! [`registry`] knows the channels that have listeners here and their audiences; [`output`] holds the marks, outboxes
+//! and the flush. Nothing here knows sessions or sockets: the flush writes into a [`output::Sink`] that is lent to it.
+
+pub mod lists;
+pub mod outbox;
+pub mod output;
+pub mod registry;
+
+pub use output::{Output, Sent, Sink};
+pub use registry::Registry;

@@ -1,0 +1,277 @@
+//! Marks and the flush: what each connection of the core still has to be sent, and the one write it gets per turn.
+//!
+//! **Passes.** Marked connections collect in `next`; a pass writes them in slices, each at most once. A frame that
+//! arrives during the pass joins those not yet written. Lists that existed before a pass began are dead when it ends.
+//! Marking is one uninterrupted sweep over an audience; only the writing is sliced.
+//!
+//! Invariants: a connection stands in `next` or in the unwritten part of `pass` if and only if its list is not empty;
+//! a connection with an outbox is blocked and is written to by [`Output::writable`] alone. Marking allocates nothing.
+
+use super::lists::{EMPTY, List, Lists};
+use super::outbox::Outbox;
+use crate::counters::Counters;
+use crate::protocol::frame::Block;
+
+/// Where the flush writes. `index` is the place of the connection.
+pub trait Sink {
+    /// Writes without waiting.
+    fn send(&mut self, index: u32, bytes: &[u8]) -> Sent;
+    /// Calls [`Output::writable`] as soon as the socket takes bytes again.
+    fn watch(&mut self, index: u32);
+}
+
+/// What became of a write.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Sent {
+    /// The kernel took so many bytes; fewer than offered: the socket is full.
+    Bytes(usize),
+    /// The connection is gone; its end will be reported by the receive side.
+    Broken,
+}
+
+/// What the connection's owner wants to know about its output.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Notice {
+    /// More than the allowed bytes wait for this connection.
+    Slow(u32),
+    /// Everything is written (asked for by [`Output::notify_drained`]).
+    Drained(u32),
+}
+
+/// What fan-out touches, 8 bytes: 10,000 subscribers are 80 KB.
+#[derive(Clone, Copy, Default)]
+struct Hot {
+    list: List,
+    open: bool,
+    blocked: bool,
+    notify: bool,
+}
+
+/// The output side of all connections of one core.
+#[derive(Default)]
+pub struct Output {
+    hot: Vec<Hot>,
+    outboxes: Vec<Option<Box<Outbox>>>,
+    lists: Lists,
+    frames: u64,
+    next: Vec<u32>,
+    pass: Vec<u32>,
+    cursor: usize,
+    /// Nodes that existed when the running pass began.
+    old_nodes: usize,
+    notices: Vec<Notice>,
+    outbox_bytes_max: usize,
+}
+
+impl Output {
+    /// `outbox_bytes_max`: bytes that may wait for one connection.
+    pub fn new(outbox_bytes_max: usize) -> Output {
+        Output { outbox_bytes_max, ..Output::default() }
+    }
+
+    /// A connection may be written to from now on.
+    pub fn open(&mut self, index: u32) {
+        let place = index as usize;
+        if place >= self.hot.len() {
+            self.hot.resize_with(place + 1, Hot::default);
+            self.outboxes.resize_with(place + 1, || None);
+        }
+        // A place that is reused within a pass may still stand in it; its list is empty, the visit finds nothing.
+        self.hot[place] = Hot { open: true, ..Hot::default() };
+        self.outboxes[place] = None;
+    }
+
+    /// Forgets what the connection still waits for.
+    pub fn close(&mut self, index: u32) {
+        self.hot[index as usize] = Hot::default();
+        self.outboxes[index as usize] = None;
+    }
+
+    /// A new identity for a block, so that its receivers share lists.
+    pub fn frame_id(&mut self) -> u64 {
+        self.frames += 1;
+        self.frames
+    }
+
+    /// Queues a block for one connection.
+    pub fn queue(&mut self, index: u32, block: &Block) {
+        let frame = self.frame_id();
+        self.mark(index, frame, block);
+    }
+
+    /// Queues a block that many connections get at different times (a ping) under the identity it was given.
+    pub fn queue_shared(&mut self, index: u32, frame: u64, block: &Block) {
+        self.mark(index, frame, block);
+    }
+
+    /// Marks a whole audience, from a rotating start so that nobody is always last.
+    pub fn broadcast(&mut self, audience: &[u32], block: &Block) {
+        let frame = self.frame_id();
+        let start = (frame.wrapping_mul(0x9E37_79B9_7F4A_7C15) % (audience.len().max(1) as u64)) as usize;
+        let (tail, head) = audience.split_at(start);
+        for &index in head.iter().chain(tail) {
+            self.mark(index, frame, block);
+        }
+    }
+
+    fn mark(&mut self, index: u32, frame: u64, block: &Block) {
+        let hot = &mut self.hot[index as usize];
+        if !hot.open {
+            return;
+        }
+        if hot.list == EMPTY {
+            self.next.push(index);
+        }
+        hot.list = self.lists.append(hot.list, frame, block);
+    }
+
+    /// Reports [`Notice::Drained`] once nothing waits for the connection any more.
+    pub fn notify_drained(&mut self, index: u32) {
+        let hot = &mut self.hot[index as usize];
+        hot.notify = true;
+        if hot.list == EMPTY && !hot.blocked {
+            self.report_drained(index);
+        }
+    }
+
+    fn report_drained(&mut self, index: u32) {
+        self.hot[index as usize].notify = false;
+        self.notices.push(Notice::Drained(index));
+    }
+
+    /// Drops what waits for the connection except a block that is partly sent.
+    pub fn discard(&mut self, index: u32) {
+        self.hot[index as usize].list = EMPTY;
+        if let Some(outbox) = &mut self.outboxes[index as usize] {
+            outbox.keep_begun();
+        }
+    }
+
+    /// The next thing that the connection's owner should know.
+    pub fn poll_notice(&mut self) -> Option<Notice> {
+        self.notices.pop()
+    }
+
+    /// True while somebody waits to be written to (blocked connections wait for their socket instead).
+    pub fn is_dirty(&self) -> bool {
+        self.cursor < self.pass.len() || !self.next.is_empty()
+    }
+
+    /// Writes at most `slice` connections; true while more are dirty.
+    pub fn flush(&mut self, slice: usize, sink: &mut impl Sink, counters: &Counters) -> bool {
+        if self.cursor == self.pass.len() && !self.begin_pass() {
+            return false;
+        }
+        let end = self.pass.len().min(self.cursor + slice);
+        for at in self.cursor..end {
+            self.write(self.pass[at], sink, counters);
+        }
+        self.cursor = end;
+        self.is_dirty()
+    }
+
+    fn begin_pass(&mut self) -> bool {
+        if self.next.is_empty() && self.pass.is_empty() {
+            return false;
+        }
+        let dead = if self.next.is_empty() { self.lists.len() } else { self.old_nodes };
+        self.lists.retire(dead);
+        self.pass.clear();
+        self.cursor = 0;
+        std::mem::swap(&mut self.pass, &mut self.next);
+        self.old_nodes = self.lists.len();
+        !self.pass.is_empty()
+    }
+
+    fn write(&mut self, index: u32, sink: &mut impl Sink, counters: &Counters) {
+        let hot = &mut self.hot[index as usize];
+        let list = std::mem::replace(&mut hot.list, EMPTY);
+        if list == EMPTY || !hot.open {
+            return;
+        }
+        let (outbox, hot) = (&mut self.outboxes[index as usize], hot);
+        let mut broken = false;
+        self.lists.blocks(list, |block| {
+            if broken {
+                return;
+            }
+            if hot.blocked {
+                return outbox.get_or_insert_default().push(block.clone(), 0);
+            }
+            counters.writes.add(1);
+            match sink.send(index, block) {
+                Sent::Bytes(n) if n == block.len() => counters.bytes_sent.add(n as u64),
+                Sent::Bytes(n) => {
+                    counters.bytes_sent.add(n as u64);
+                    counters.short_writes.add(1);
+                    hot.blocked = true;
+                    outbox.get_or_insert_default().push(block.clone(), n);
+                    sink.watch(index);
+                }
+                Sent::Broken => broken = true,
+            }
+        });
+        self.settle(index, broken);
+    }
+
+    /// Follows a write: a broken connection waits for nothing, a full one is judged, an idle one may be reported.
+    fn settle(&mut self, index: u32, broken: bool) {
+        let hot = &mut self.hot[index as usize];
+        if broken {
+            *hot = Hot { open: false, ..*hot };
+        }
+        if self.outboxes[index as usize].as_ref().is_some_and(|outbox| outbox.bytes() > self.outbox_bytes_max) {
+            self.notices.push(Notice::Slow(index));
+        } else if hot.notify && !hot.blocked {
+            self.report_drained(index);
+        }
+    }
+
+    /// The socket takes bytes again: sends what waits, in as few calls as it takes.
+    pub fn writable(&mut self, index: u32, sink: &mut impl Sink, counters: &Counters) {
+        let Some(mut outbox) = self.outboxes[index as usize].take() else { return };
+        while let Some(bytes) = outbox.front() {
+            counters.writes.add(1);
+            match sink.send(index, bytes) {
+                Sent::Bytes(n) => {
+                    let is_full = n < bytes.len();
+                    counters.bytes_sent.add(n as u64);
+                    outbox.advance(n);
+                    if is_full {
+                        counters.short_writes.add(1);
+                        self.outboxes[index as usize] = Some(outbox);
+                        return sink.watch(index);
+                    }
+                }
+                Sent::Broken => {
+                    self.hot[index as usize].open = false;
+                    break;
+                }
+            }
+        }
+        let hot = &mut self.hot[index as usize];
+        hot.blocked = false;
+        if hot.notify && hot.list == EMPTY {
+            self.report_drained(index);
+        }
+    }
+
+    /// Bytes that wait in the connection's outbox.
+    pub fn outbox_bytes(&self, index: u32) -> usize {
+        self.outboxes.get(index as usize).and_then(Option::as_ref).map_or(0, |outbox| outbox.bytes())
+    }
+
+    /// Panics when the marks and the pass disagree. For tests and the simulation: it walks everything.
+    pub fn check_invariants(&self) {
+        let mut listed = vec![0u32; self.hot.len()];
+        self.next.iter().chain(&self.pass[self.cursor..]).for_each(|index| listed[*index as usize] += 1);
+        for (index, hot) in self.hot.iter().enumerate() {
+            assert!(hot.list == EMPTY || listed[index] >= 1, "a marked connection is visited: {index}");
+            assert_eq!(hot.blocked && hot.open, self.outboxes[index].is_some() && hot.open, "blocked: {index}");
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "output_tests.rs"]
+mod tests;

@@ -1,0 +1,176 @@
+use super::*;
+use proptest::prelude::*;
+
+/// A socket layer with room for so many bytes per connection.
+#[derive(Default)]
+struct Pipes {
+    room: Vec<usize>,
+    got: Vec<Vec<u8>>,
+    sends: usize,
+    watched: Vec<u32>,
+    broken: Vec<u32>,
+}
+
+impl Pipes {
+    fn new(count: usize, room: usize) -> Pipes {
+        Pipes { room: vec![room; count], got: vec![Vec::new(); count], ..Pipes::default() }
+    }
+}
+
+impl Sink for Pipes {
+    fn send(&mut self, index: u32, bytes: &[u8]) -> Sent {
+        if self.broken.contains(&index) {
+            return Sent::Broken;
+        }
+        let n = bytes.len().min(self.room[index as usize]);
+        self.room[index as usize] -= n;
+        self.got[index as usize].extend_from_slice(&bytes[..n]);
+        self.sends += 1;
+        Sent::Bytes(n)
+    }
+
+    fn watch(&mut self, index: u32) {
+        self.watched.push(index);
+    }
+}
+
+fn output(connections: u32, outbox_bytes_max: usize) -> Output {
+    let mut output = Output::new(outbox_bytes_max);
+    (0..connections).for_each(|index| output.open(index));
+    output
+}
+
+fn block(text: &str) -> Block {
+    Block::from(text.as_bytes().to_vec())
+}
+
+#[test]
+fn a_burst_reaches_each_socket_in_one_write() {
+    let (mut output, mut pipes, counters) = (output(3, 100), Pipes::new(3, 100), Counters::default());
+    for text in ["a", "b", "c"] {
+        output.broadcast(&[0, 1, 2], &block(text));
+    }
+    while output.flush(2, &mut pipes, &counters) {}
+    assert_eq!((pipes.got, pipes.sends), (vec![b"abc".to_vec(); 3], 3));
+}
+
+#[test]
+fn a_frame_that_comes_during_a_pass_joins_the_sockets_not_yet_written() {
+    let (mut output, mut pipes, counters) = (output(3, 100), Pipes::new(3, 100), Counters::default());
+    output.broadcast(&[0, 1, 2], &block("a"));
+    assert!(output.flush(1, &mut pipes, &counters));
+    output.broadcast(&[0, 1, 2], &block("b"));
+    output.check_invariants();
+    while output.flush(1, &mut pipes, &counters) {}
+    assert_eq!((pipes.got, pipes.sends), (vec![b"ab".to_vec(); 3], 4));
+}
+
+#[test]
+fn a_full_socket_is_resumed_in_order_when_it_is_writable() {
+    let (mut output, mut pipes, counters) = (output(1, 100), Pipes::new(1, 1), Counters::default());
+    output.queue(0, &block("abc"));
+    output.flush(64, &mut pipes, &counters);
+    output.queue(0, &block("de"));
+    output.flush(64, &mut pipes, &counters);
+    assert_eq!((pipes.watched.len(), output.outbox_bytes(0)), (1, 4));
+    pipes.room[0] = 100;
+    output.writable(0, &mut pipes, &counters);
+    assert_eq!((pipes.got[0].as_slice(), output.outbox_bytes(0)), (&b"abcde"[..], 0));
+    output.check_invariants();
+}
+
+#[test]
+fn more_than_the_bound_is_reported_as_slow() {
+    let (mut output, mut pipes, counters) = (output(1, 3), Pipes::new(1, 1), Counters::default());
+    output.queue(0, &block("abcd"));
+    output.flush(64, &mut pipes, &counters);
+    assert_eq!(output.poll_notice(), None);
+    output.queue(0, &block("e"));
+    output.flush(64, &mut pipes, &counters);
+    assert_eq!(output.poll_notice(), Some(Notice::Slow(0)));
+    output.discard(0);
+    output.queue(0, &block("Z"));
+    output.flush(64, &mut pipes, &counters);
+    pipes.room[0] = 100;
+    output.writable(0, &mut pipes, &counters);
+    assert_eq!(pipes.got[0], b"abcdZ", "the begun frame is completed, then comes the close frame");
+}
+
+#[test]
+fn drained_is_reported_once_and_only_when_everything_is_written() {
+    let (mut output, mut pipes, counters) = (output(1, 100), Pipes::new(1, 1), Counters::default());
+    output.queue(0, &block("ab"));
+    output.notify_drained(0);
+    output.flush(64, &mut pipes, &counters);
+    assert_eq!(output.poll_notice(), None);
+    pipes.room[0] = 9;
+    output.writable(0, &mut pipes, &counters);
+    assert_eq!((output.poll_notice(), output.poll_notice()), (Some(Notice::Drained(0)), None));
+    output.notify_drained(0);
+    assert_eq!(output.poll_notice(), Some(Notice::Drained(0)), "at once when nothing waits");
+}
+
+#[test]
+fn a_broken_connection_takes_no_more_marks_and_disturbs_nobody() {
+    let (mut output, mut pipes, counters) = (output(2, 100), Pipes::new(2, 100), Counters::default());
+    pipes.broken.push(0);
+    output.broadcast(&[0, 1], &block("a"));
+    output.flush(64, &mut pipes, &counters);
+    output.broadcast(&[0, 1], &block("b"));
+    output.flush(64, &mut pipes, &counters);
+    assert_eq!(pipes.got, [b"".to_vec(), b"ab".to_vec()]);
+}
+
+#[test]
+fn a_place_reused_within_a_pass_gets_nothing_of_its_former_owner() {
+    let (mut output, mut pipes, counters) = (output(2, 100), Pipes::new(2, 100), Counters::default());
+    output.broadcast(&[0, 1], &block("old"));
+    output.close(0);
+    output.open(0);
+    output.queue(0, &block("new"));
+    while output.flush(1, &mut pipes, &counters) {}
+    assert_eq!(pipes.got, [b"new".to_vec(), b"old".to_vec()]);
+}
+
+proptest! {
+    #[test]
+    fn every_socket_gets_every_frame_once_and_in_order(
+        steps in prop::collection::vec((0u8..4, 0u32..4, 1usize..40), 1..120),
+    ) {
+        let (mut output, mut pipes, counters) = (output(4, usize::MAX), Pipes::new(4, 0), Counters::default());
+        let (mut want, mut serial) = (vec![Vec::new(); 4], 0);
+        for (action, index, amount) in steps {
+            match action {
+                0 => {
+                    serial += 1;
+                    let text = format!("<{serial}>");
+                    output.broadcast(&[0, 1, 2, 3], &block(&text));
+                    want.iter_mut().for_each(|w: &mut Vec<u8>| w.extend_from_slice(text.as_bytes()));
+                }
+                1 => {
+                    serial += 1;
+                    let text = format!("[{serial}]");
+                    output.queue(index, &block(&text));
+                    want[index as usize].extend_from_slice(text.as_bytes());
+                }
+                2 => {
+                    output.flush(amount % 3 + 1, &mut pipes, &counters);
+                }
+                _ => {
+                    pipes.room[index as usize] += amount;
+                    if let Some(at) = pipes.watched.iter().position(|w| *w == index) {
+                        pipes.watched.swap_remove(at);
+                        output.writable(index, &mut pipes, &counters);
+                    }
+                }
+            }
+            output.check_invariants();
+        }
+        pipes.room.iter_mut().for_each(|room| *room = usize::MAX / 2);
+        while output.flush(2, &mut pipes, &counters) {}
+        while let Some(index) = pipes.watched.pop() {
+            output.writable(index, &mut pipes, &counters);
+        }
+        prop_assert_eq!(&pipes.got, &want);
+    }
+}
