@@ -20,3 +20,9 @@ pub mod channel;
 pub mod session;
 
 pub mod hub;
+
+pub mod api;
+
+pub mod transport;
+
+pub mod conn;

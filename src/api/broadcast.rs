@@ -1,0 +1,34 @@
+//! `broadcast`: one publication for many channels; each channel has an answer of its own (server-api 2.2).
+
+use super::{ApiError, Method, Outcome, Plan, publish};
+use crate::channel::Rules;
+use crate::proto::api::{BroadcastRequest, BroadcastResult, Command, PublishResponse};
+use crate::proto::json;
+
+pub(super) const METHOD: Method = Method {
+    name: "broadcast",
+    decode: |body| Ok(Command { broadcast: Some(json::decode(body)?), ..Command::default() }),
+    is_asked: |command| command.broadcast.is_some(),
+    plan: |command, rules| plan(command.broadcast.unwrap_or_default(), rules),
+    encode_result: |outcome, out| json::encode(&outcome.broadcast.clone().unwrap_or_default(), out),
+};
+
+fn plan(request: BroadcastRequest, rules: &Rules) -> Plan {
+    let payload = match publish::payload(request.data, &request.b64data) {
+        Ok(payload) if !request.channels.is_empty() => payload,
+        _ => return Plan::Done(ApiError::BAD_REQUEST.outcome()),
+    };
+    // No payload is refused as a whole (v5), unless some channel's namespace takes empty ones.
+    let takes_empty = |channel: &String| rules.namespace(channel).is_some_and(|n| n.allows_payload(&[]));
+    if payload.data.is_empty() && !request.channels.iter().any(takes_empty) {
+        return Plan::Done(ApiError::BAD_REQUEST.outcome());
+    }
+    let posts = request.channels.into_iter();
+    let extras = publish::Extras { tags: &request.tags, idempotency_key: &request.idempotency_key };
+    let posts = posts.map(|channel| publish::post(channel, &payload, extras, rules)).collect();
+    Plan::Publish { posts, finish }
+}
+
+fn finish(responses: Vec<PublishResponse>) -> Outcome {
+    Outcome { broadcast: Some(BroadcastResult { responses }), ..Outcome::default() }
+}

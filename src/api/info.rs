@@ -1,0 +1,57 @@
+//! `info`: the figures of this node, put together from the shares of its cores (server-api 2.12).
+
+use super::{Answer, Method, Outcome, Plan, Question};
+use crate::proto::api::{Command, InfoResult, Metrics, NodeResult};
+use crate::proto::json;
+use std::collections::BTreeSet;
+
+pub(super) const METHOD: Method = Method {
+    name: "info",
+    decode: |body| Ok(Command { info: Some(json::decode(body)?), ..Command::default() }),
+    is_asked: |command| command.info.is_some(),
+    plan: |_, _| Plan::Gather(Question::Info),
+    encode_result: |outcome, out| json::encode(&outcome.info.clone().unwrap_or_default(), out),
+};
+
+/// One core's share.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Share {
+    /// Connected clients.
+    pub clients: u32,
+    /// Keyed hashes of the users that are connected here: a user may be on several cores.
+    pub users: Vec<u64>,
+    /// Owned channels with subscribers: each channel has one owner, so the sum counts each once.
+    pub channels: u32,
+    /// Subscriptions.
+    pub subscriptions: u32,
+}
+
+/// What a node says of itself besides its figures.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Node {
+    /// Random, new at each start.
+    pub uid: String,
+    /// `node.name`, or host and port.
+    pub name: String,
+}
+
+/// Puts the shares together.
+pub fn finish(node: &Node, uptime_seconds: u64, answers: &[Answer]) -> Outcome {
+    let mut users = BTreeSet::<u64>::new();
+    let mut result = NodeResult {
+        uid: node.uid.clone(),
+        name: node.name.clone(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        uptime: u32::try_from(uptime_seconds).unwrap_or(u32::MAX),
+        metrics: Some(Metrics { interval: 60.0, ..Metrics::default() }),
+        ..NodeResult::default()
+    };
+    for Answer::Info(share) in answers {
+        result.num_clients += share.clients;
+        result.num_channels += share.channels;
+        result.num_subs += share.subscriptions;
+        users.extend(&share.users);
+    }
+    result.num_users = users.len() as u32;
+    Outcome { info: Some(InfoResult { nodes: vec![result] }), ..Outcome::default() }
+}

@@ -1,0 +1,104 @@
+//! `publish`: one publication for one channel (server-api 2.1).
+
+use super::{ApiError, Method, Outcome, Plan, Post};
+use crate::channel::Rules;
+use crate::proto::api::{Command, PublishRequest, PublishResponse};
+use crate::proto::client::Publication;
+use crate::proto::json;
+use base64::Engine;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use bytes::Bytes;
+use std::collections::BTreeMap;
+
+pub(super) const METHOD: Method = Method {
+    name: "publish",
+    decode: |body| Ok(Command { publish: Some(json::decode(body)?), ..Command::default() }),
+    is_asked: |command| command.publish.is_some(),
+    plan: |command, rules| plan(command.publish.unwrap_or_default(), rules),
+    encode_result: |outcome, out| json::encode(&outcome.publish.clone().unwrap_or_default(), out),
+};
+
+/// Padding is required, bits after the last byte are not looked at: as Go's standard encoding.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::RequireCanonical)
+        .with_decode_allow_trailing_bits(true),
+);
+
+/// A payload, and whether it came as a JSON value.
+pub(super) struct Payload {
+    pub(super) data: Bytes,
+    pub(super) is_json: bool,
+}
+
+/// `b64data` wins over `data` when it is not empty, even when it decodes to nothing.
+pub(super) fn payload(data: Bytes, b64data: &str) -> Result<Payload, ApiError> {
+    if b64data.is_empty() {
+        return Ok(Payload { data, is_json: true });
+    }
+    let clean: Vec<u8> = b64data.bytes().filter(|b| !matches!(b, b'\r' | b'\n')).collect();
+    let data = BASE64.decode(clean).map_err(|_| ApiError::BAD_REQUEST)?;
+    Ok(Payload { data: data.into(), is_json: false })
+}
+
+/// What goes along with a payload.
+#[derive(Clone, Copy)]
+pub(super) struct Extras<'a> {
+    pub(super) tags: &'a BTreeMap<String, String>,
+    pub(super) idempotency_key: &'a str,
+}
+
+/// The checks of one channel: its name, then its namespace, then what the namespace says of payloads.
+pub(super) fn post(channel: String, payload: &Payload, extras: Extras<'_>, rules: &Rules) -> Result<Post, ApiError> {
+    if channel.is_empty() {
+        return Err(ApiError::BAD_REQUEST);
+    }
+    let Some(namespace) = rules.namespace(&channel) else {
+        // An absent payload is judged before the namespace (v5).
+        let is_absent = payload.data.is_empty();
+        return Err(if is_absent { ApiError::BAD_REQUEST } else { ApiError::UNKNOWN_CHANNEL });
+    };
+    if !namespace.allows_payload(&payload.data) {
+        return Err(ApiError::BAD_REQUEST);
+    }
+    let publication = Publication { data: payload.data.clone(), tags: extras.tags.clone(), ..Publication::default() };
+    let idempotency_key = extras.idempotency_key.to_string();
+    Ok(Post { channel, publication, idempotency_key, is_json: payload.is_json })
+}
+
+fn plan(request: PublishRequest, rules: &Rules) -> Plan {
+    if request.channel.is_empty() {
+        return Plan::Done(ApiError::BAD_REQUEST.outcome());
+    }
+    let extras = Extras { tags: &request.tags, idempotency_key: &request.idempotency_key };
+    let post =
+        payload(request.data, &request.b64data).and_then(|payload| post(request.channel, &payload, extras, rules));
+    match post {
+        Ok(post) => Plan::Publish { posts: vec![Ok(post)], finish },
+        Err(error) => Plan::Done(error.outcome()),
+    }
+}
+
+fn finish(mut responses: Vec<PublishResponse>) -> Outcome {
+    let response = responses.pop().unwrap_or_default();
+    Outcome { error: response.error, publish: response.result, ..Outcome::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn b64data_is_read_as_go_reads_it() {
+        let decoded = |text: &str| payload(Bytes::from("{}"), text).map(|p| p.data.to_vec());
+        assert_eq!(decoded("AAEC"), Ok(vec![0, 1, 2]));
+        assert_eq!(decoded("aGVs\nbG8="), Ok(b"hello".to_vec()));
+        assert_eq!(decoded("aGVsbG9="), Ok(b"hello".to_vec()), "bits after the last byte");
+        assert_eq!(decoded("\n"), Ok(vec![]), "nothing wins over data");
+        for bad in ["***", "aGVsbG8", "_-8=", "aGVs bG8="] {
+            assert_eq!(decoded(bad), Err(ApiError::BAD_REQUEST), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! One connection as the core sees it: which protocol its bytes speak, what it still has to read, when it acts by itself.
+//!
+//! ```text
+//!   Http ── upgrade ──▶ WebSocket
+//!    │ refused, last answer │ close frame sent or answered
+//!    └────────┬─────────────┘
+//!             ▼
+//!          Ending: written out, then shut for writing; input is dropped until the peer is gone or time is up
+//! ```
+//!
+//! The change of protocol is a change of state here, not a hand-over: left-over bytes go along. An idle connection owns
+//! no buffer. Not here: what the bytes lead to (`shard`).
+
+use crate::clock::Mono;
+use crate::id::{ChannelKey, Slot, Ticket};
+use crate::limits;
+use crate::protocol::code::Disconnect;
+use crate::session::Session;
+use crate::transport::Routes;
+use crate::wire::{http1, websocket};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// One connection.
+pub struct Conn {
+    /// Where it stands.
+    pub slot: Slot,
+    /// The endpoints of its listener.
+    pub routes: Arc<Routes>,
+    /// Bytes that came and are not used yet.
+    pub input: Vec<u8>,
+    /// The peer will send nothing more.
+    pub at_end: bool,
+    /// The socket is not read because too much input waits.
+    pub paused: bool,
+    /// The earliest entry of this connection in the wheel.
+    pub armed: Mono,
+    /// What its bytes are.
+    pub kind: Kind,
+}
+
+/// The protocol of a connection.
+pub enum Kind {
+    /// Requests and answers.
+    Http(Http),
+    /// Frames.
+    WebSocket(Box<WebSocket>),
+    /// Nothing more is answered.
+    Ending(Ending),
+}
+
+/// HTTP/1.1.
+pub struct Http {
+    /// Takes requests apart.
+    pub decoder: http1::Decoder,
+    /// When the connection is closed unless something happens.
+    pub deadline: Mono,
+    /// What the deadline is for.
+    pub waits_for: WaitsFor,
+    /// The request that is being carried out.
+    pub pending: Option<Pending>,
+}
+
+/// Why an HTTP connection has a deadline.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum WaitsFor {
+    /// The next request.
+    Request,
+    /// The rest of a head that was begun.
+    Head,
+    /// More of a body.
+    Body,
+    /// An answer of another core.
+    Answer,
+}
+
+/// A request whose answer takes other cores.
+pub struct Pending {
+    /// The job that makes the answer.
+    pub job: Ticket,
+    /// Close after the answer.
+    pub close: bool,
+}
+
+/// A WebSocket with its client.
+pub struct WebSocket {
+    /// Takes frames apart.
+    pub decoder: websocket::Decoder,
+    /// Who sends them.
+    pub client: Client,
+}
+
+/// A client of the client protocol.
+pub struct Client {
+    /// Its state.
+    pub session: Session,
+    /// Commands of a message behind one that waits.
+    pub backlog: Vec<u8>,
+    /// Channels that the waiting command listens to.
+    pub listening: Option<Box<Listening>>,
+    /// It was admitted through the node's gate, so its end is told there.
+    pub is_admitted: bool,
+}
+
+/// A wish to listen to several channels.
+#[derive(Default)]
+pub struct Listening {
+    /// The channels in the order of the wish, with the place in the audience of those that are ready.
+    pub channels: Vec<(String, Option<(ChannelKey, u32)>)>,
+}
+
+impl Listening {
+    /// True when the owners of all channels have answered.
+    pub fn is_complete(&self) -> bool {
+        self.channels.iter().all(|(_, joined)| joined.is_some())
+    }
+}
+
+/// A connection that only has to be written out.
+pub struct Ending {
+    /// Then it is cut.
+    pub deadline: Mono,
+    /// Reads frames on, to see the peer's close frame.
+    pub decoder: Option<websocket::Decoder>,
+    /// The peer has its turn: its close frame, its end of stream or the deadline ends the connection.
+    pub awaits_close: bool,
+    /// Everything was handed to the kernel, and the peer was told that nothing more comes.
+    pub is_drained: bool,
+}
+
+impl Conn {
+    /// A new connection; it must send a request within the time for a head.
+    pub fn new(slot: Slot, routes: Arc<Routes>, now: Mono) -> Conn {
+        let http = Http {
+            decoder: http1::Decoder::new(),
+            deadline: now + Duration::from_millis(limits::HTTP_HEAD_TIMEOUT_MS),
+            waits_for: WaitsFor::Head,
+            pending: None,
+        };
+        Conn {
+            slot,
+            routes,
+            input: Vec::new(),
+            at_end: false,
+            paused: false,
+            armed: Mono::NEVER,
+            kind: Kind::Http(http),
+        }
+    }
+
+    /// True while a request or command waits for another core: no further input is looked at.
+    pub fn is_waiting(&self) -> bool {
+        match &self.kind {
+            Kind::Http(http) => http.pending.is_some(),
+            Kind::WebSocket(ws) => ws.client.session.is_waiting(),
+            Kind::Ending(_) => false,
+        }
+    }
+
+    /// When the connection acts by itself.
+    pub fn deadline(&self) -> Mono {
+        match &self.kind {
+            Kind::Http(http) => http.deadline,
+            Kind::WebSocket(ws) => ws.client.session.deadlines().next(),
+            Kind::Ending(ending) => ending.deadline,
+        }
+    }
+
+    /// The client, if it is one.
+    pub fn client(&mut self) -> Option<&mut Client> {
+        match &mut self.kind {
+            Kind::WebSocket(ws) => Some(&mut ws.client),
+            _ => None,
+        }
+    }
+}
+
+impl Http {
+    /// Sets the deadline for what is awaited now. It moves only when what is awaited changes or when a body makes
+    /// progress, so that a drip of bytes gains nothing.
+    pub fn wait_for(&mut self, what: WaitsFor, now: Mono) {
+        if self.waits_for == what && what != WaitsFor::Body {
+            return;
+        }
+        self.waits_for = what;
+        self.deadline = match what {
+            WaitsFor::Request => now + Duration::from_millis(limits::HTTP_IDLE_TIMEOUT_MS),
+            WaitsFor::Head => now + Duration::from_millis(limits::HTTP_HEAD_TIMEOUT_MS),
+            WaitsFor::Body => now + Duration::from_millis(limits::HTTP_BODY_TIMEOUT_MS),
+            WaitsFor::Answer => Mono::NEVER,
+        };
+    }
+}
+
+/// Decodes bytes of one connection; a panic there must not take the core along. `None`: it panicked.
+pub fn contained<T>(decode: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(decode)).ok()
+}
+
+/// The close frame for a disconnect; `None` when the connection is dropped without one: code 3000, or a reason that no
+/// close frame can hold.
+pub fn close_frame(disconnect: &Disconnect) -> Option<Vec<u8>> {
+    if disconnect.code == 3000 {
+        return None;
+    }
+    let mut frame = Vec::new();
+    // The number is cut to 16 bits, as Centrifugo does.
+    websocket::encode_close(disconnect.code as u16, &disconnect.reason, &mut frame).then_some(frame)
+}

@@ -1,0 +1,91 @@
+//! How many clients the node takes: `client.connection_limit` and `client.connection_rate_limit`.
+//!
+//! One gate for all cores: it is touched once per connection, so its atomics cost nothing that matters.
+
+use crate::clock::Mono;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+/// The node's gate.
+#[derive(Default, Debug)]
+pub struct Gate {
+    connections_max: usize,
+    per_second_max: u64,
+    connections: AtomicUsize,
+    /// When the bucket of new connections would be empty, in nanoseconds (GCRA).
+    empty_at: AtomicU64,
+}
+
+impl Gate {
+    /// 0 means no limit.
+    pub fn new(connections_max: usize, per_second_max: usize) -> Gate {
+        Gate { connections_max, per_second_max: per_second_max as u64, ..Gate::default() }
+    }
+
+    /// Lets one client in, or not (503). Every entry is followed by one [`Gate::leave`].
+    pub fn enter(&self, now: Mono) -> bool {
+        if self.connections_max == 0 && self.per_second_max == 0 {
+            return true;
+        }
+        let counted = self.connections.fetch_update(Ordering::AcqRel, Ordering::Acquire, |n| {
+            (self.connections_max == 0 || n < self.connections_max).then_some(n + 1)
+        });
+        if counted.is_err() {
+            return false;
+        }
+        if self.per_second_max > 0 && !self.take_token(now) {
+            self.leave();
+            return false;
+        }
+        true
+    }
+
+    /// A client has gone.
+    pub fn leave(&self) {
+        if self.connections_max != 0 || self.per_second_max != 0 {
+            self.connections.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+
+    /// A full bucket holds a second's worth and refills evenly.
+    fn take_token(&self, now: Mono) -> bool {
+        let step = 1_000_000_000 / self.per_second_max.max(1);
+        let burst = step.saturating_mul(self.per_second_max);
+        let taken = self.empty_at.fetch_update(Ordering::AcqRel, Ordering::Acquire, |empty_at| {
+            let next = empty_at.max(now.0) + step;
+            (next <= now.0.saturating_add(burst)).then_some(next)
+        });
+        taken.is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn the_connection_limit_counts_those_who_left() {
+        let gate = Gate::new(2, 0);
+        assert_eq!([gate.enter(Mono(0)), gate.enter(Mono(0)), gate.enter(Mono(0))], [true, true, false]);
+        gate.leave();
+        assert!(gate.enter(Mono(0)));
+    }
+
+    #[test]
+    fn the_rate_limit_refills_at_its_rate() {
+        let (gate, second) = (Gate::new(0, 10), Duration::from_secs(1));
+        let mut now = Mono(0) + second;
+        let burst = (0..100).filter(|_| gate.enter(now)).count();
+        assert_eq!(burst, 10);
+        for _ in 0..20 {
+            now = now + second / 10;
+            assert_eq!((0..5).filter(|_| gate.enter(now)).count(), 1);
+        }
+    }
+
+    #[test]
+    fn without_limits_everybody_enters() {
+        let gate = Gate::new(0, 0);
+        assert!((0..100_000).all(|_| gate.enter(Mono(0))));
+    }
+}

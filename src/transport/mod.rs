@@ -1,0 +1,177 @@
+//! What each endpoint does with a request: where it is served, who may use it, what it answers.
+//!
+//! [`TRANSPORTS`] lists the endpoints once; [`Routes`] is that list under the operator's settings, for one listener.
+//! Here is no state of connections (`conn`) and no waiting (`shard`).
+
+pub mod admission;
+pub mod api;
+pub mod health;
+pub mod websocket;
+
+use crate::api::METHODS;
+use crate::config::settings::Settings;
+use crate::wire::http1::Head;
+
+/// What answers a path.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Endpoint {
+    /// `/connection/websocket`
+    Websocket,
+    /// `/api/<name>`: a place in [`METHODS`].
+    Api(usize),
+    /// `/api/batch`
+    ApiBatch,
+    /// `/health`
+    Health,
+    /// `/metrics`
+    Metrics,
+}
+
+/// Which endpoints a listener serves.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Scope {
+    /// The only port: everything.
+    All,
+    /// The main port beside an internal one.
+    External,
+    /// The internal port.
+    Internal,
+}
+
+/// One kind of endpoint and how it is placed.
+struct Transport {
+    /// The paths that it answers; none when it is switched off.
+    paths: fn(&Settings) -> Vec<(String, Endpoint)>,
+    /// True when it belongs to clients and so to the external port.
+    is_external: fn(&Settings) -> bool,
+}
+
+/// All kinds of endpoints.
+const TRANSPORTS: &[Transport] = &[
+    Transport {
+        paths: |s| endpoint(!s.websocket.disabled, &s.websocket.handler_prefix, Endpoint::Websocket),
+        is_external: |_| true,
+    },
+    Transport { paths: api_paths, is_external: |s| s.http_api.external },
+    Transport {
+        paths: |s| endpoint(s.health.enabled, &s.health.handler_prefix, Endpoint::Health),
+        is_external: |_| false,
+    },
+    Transport {
+        paths: |s| endpoint(s.prometheus.enabled, &s.prometheus.handler_prefix, Endpoint::Metrics),
+        is_external: |_| false,
+    },
+];
+
+fn endpoint(enabled: bool, prefix: &str, endpoint: Endpoint) -> Vec<(String, Endpoint)> {
+    if enabled { vec![(trimmed(prefix), endpoint)] } else { Vec::new() }
+}
+
+fn api_paths(settings: &Settings) -> Vec<(String, Endpoint)> {
+    if settings.http_api.disabled {
+        return Vec::new();
+    }
+    let prefix = settings.http_api.handler_prefix.trim_end_matches('/');
+    let methods = METHODS.iter().enumerate().map(|(at, m)| (format!("{prefix}/{}", m.name), Endpoint::Api(at)));
+    methods.chain([(format!("{prefix}/batch"), Endpoint::ApiBatch)]).collect()
+}
+
+/// A prefix without its trailing slash; `/` itself stays.
+fn trimmed(prefix: &str) -> String {
+    let text = prefix.trim_end_matches('/');
+    if text.is_empty() { "/".into() } else { text.into() }
+}
+
+/// The paths of one listener.
+#[derive(Clone, Debug)]
+pub struct Routes(Vec<(String, Endpoint)>);
+
+impl Routes {
+    /// Places the endpoints.
+    pub fn new(settings: &Settings, scope: Scope) -> Routes {
+        let here = TRANSPORTS.iter().filter(|transport| match scope {
+            Scope::All => true,
+            Scope::External => (transport.is_external)(settings),
+            Scope::Internal => !(transport.is_external)(settings),
+        });
+        Routes(here.flat_map(|transport| (transport.paths)(settings)).collect())
+    }
+
+    /// What answers this request. Paths match exactly, after percent-decoding.
+    pub fn find(&self, head: &Head<'_>) -> Option<Endpoint> {
+        let path = head.path_decoded()?;
+        self.0.iter().find(|(known, _)| *known == path).map(|(_, endpoint)| *endpoint)
+    }
+}
+
+/// A whole answer to a request, before it is encoded.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Answer {
+    /// HTTP status.
+    pub status: u16,
+    /// `Content-Type`.
+    pub content_type: Option<&'static str>,
+    /// Further fields.
+    pub fields: Vec<(&'static str, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// A status without a body.
+    pub fn empty(status: u16) -> Answer {
+        Answer { status, ..Answer::default() }
+    }
+
+    /// A short text of the server for people, as Go's `http.Error` gives it.
+    pub fn text(status: u16, text: &str) -> Answer {
+        Answer {
+            status,
+            content_type: Some("text/plain; charset=utf-8"),
+            fields: vec![("X-Content-Type-Options", "nosniff".into())],
+            body: format!("{text}\n").into_bytes(),
+        }
+    }
+
+    /// A JSON document.
+    pub fn json(status: u16, body: Vec<u8>) -> Answer {
+        Answer { status, content_type: Some("application/json"), fields: Vec::new(), body }
+    }
+
+    /// No endpoint answers this path.
+    pub fn not_found() -> Answer {
+        Answer::text(404, "404 page not found")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn endpoints(settings: &Settings, scope: Scope) -> Vec<Endpoint> {
+        Routes::new(settings, scope).0.into_iter().map(|(_, endpoint)| endpoint).collect()
+    }
+
+    #[test]
+    fn an_internal_port_takes_the_api_away_from_the_main_one() {
+        let mut settings = Settings::default();
+        settings.health.enabled = true;
+        assert_eq!(endpoints(&settings, Scope::External), [Endpoint::Websocket]);
+        assert!(endpoints(&settings, Scope::Internal).contains(&Endpoint::ApiBatch));
+        assert!(!endpoints(&settings, Scope::Internal).contains(&Endpoint::Websocket));
+        settings.http_api.external = true;
+        assert!(endpoints(&settings, Scope::External).contains(&Endpoint::Api(0)));
+        assert_eq!(endpoints(&settings, Scope::Internal), [Endpoint::Health]);
+    }
+
+    #[test]
+    fn prefixes_lose_their_trailing_slash_and_a_bare_one_puts_methods_at_the_root() {
+        let mut settings = Settings::default();
+        settings.http_api.handler_prefix = "/x/api/".into();
+        settings.websocket.handler_prefix = "/ws/".into();
+        let paths = |s: &Settings| Routes::new(s, Scope::All).0.into_iter().map(|(p, _)| p).collect::<Vec<_>>();
+        assert_eq!(paths(&settings)[..2], ["/ws", "/x/api/publish"]);
+        settings.http_api.handler_prefix = "/".into();
+        assert_eq!(paths(&settings)[1], "/publish");
+    }
+}
