@@ -26,3 +26,5 @@ pub mod api;
 pub mod transport;
 
 pub mod conn;
+
+pub mod shard;

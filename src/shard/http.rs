@@ -1,0 +1,202 @@
+//! HTTP connections: requests to endpoints, answers in order.
+
+use super::jobs::Begun;
+use super::{Shard, sessions::context};
+use crate::conn::{Client, Conn, Kind, Pending, WaitsFor, WebSocket, contained};
+use crate::id::Ticket;
+use crate::limits;
+use crate::protocol::frame::Block;
+use crate::session::{Context, Session};
+use crate::transport::websocket::Upgrade;
+use crate::transport::{Answer, Endpoint, api, health, websocket as endpoint};
+use crate::wire::http1::{self, Head, Request, Response, Step};
+use crate::wire::websocket;
+
+const LIMITS: http1::Limits =
+    http1::Limits { head_bytes_max: limits::HTTP_HEAD_BYTES_MAX, fields_max: limits::HTTP_FIELDS_MAX };
+
+/// What a request led to.
+enum Outcome {
+    Answer(Answer),
+    Job(Ticket),
+    Upgrade(Box<Upgrade>),
+}
+
+/// What the input amounted to.
+enum Read {
+    More { consumed: usize, expects_continue: bool },
+    Request { consumed: usize, outcome: Outcome, close: bool, head_only: bool },
+    Refused(u16),
+}
+
+impl Shard {
+    /// One request. Returns how many bytes it used, 0 when more are needed, `None` when the connection is over.
+    pub(super) fn http(&mut self, conn: &mut Conn, bytes: &[u8]) -> Option<usize> {
+        let read = self.read(conn, bytes)?;
+        let Kind::Http(http) = &mut conn.kind else { return None };
+        let (used, outcome, close, head_only) = match read {
+            Read::More { consumed, expects_continue } => {
+                let is_body = expects_continue || !http.decoder.is_idle();
+                http.wait_for(if is_body { WaitsFor::Body } else { WaitsFor::Head }, self.now.mono);
+                if expects_continue {
+                    self.output.queue(conn.slot.index, &Block::from(http1::CONTINUE));
+                }
+                return Some(consumed);
+            }
+            Read::Request { consumed, outcome, close, head_only } => (consumed, outcome, close, head_only),
+            Read::Refused(status) => {
+                self.counters.http_refused.add(1);
+                (bytes.len(), Outcome::Answer(Answer::text(status, http1::reason(status))), true, false)
+            }
+        };
+        http.wait_for(WaitsFor::Answer, self.now.mono);
+        match outcome {
+            Outcome::Answer(answer) => self.respond(conn, &answer, close, head_only),
+            Outcome::Job(job) => http.pending = Some(Pending { job, close }),
+            Outcome::Upgrade(upgrade) => self.upgrade(conn, *upgrade),
+        }
+        Some(used)
+    }
+
+    /// Decodes a request and hands it to its endpoint; `None` when decoding panicked.
+    fn read(&mut self, conn: &mut Conn, bytes: &[u8]) -> Option<Read> {
+        let (slot, routes, shared) = (conn.slot, conn.routes.clone(), self.shared.clone());
+        let Kind::Http(http) = &mut conn.kind else { return None };
+        let mut admit = |head: &Head<'_>| match routes.find(head) {
+            Some(Endpoint::Api(_) | Endpoint::ApiBatch) if api::is_authorized(head, &shared.settings.http_api) => {
+                shared.settings.corecast.http_api_max_body_size
+            }
+            _ => limits::HTTP_BODY_BYTES_UNAUTHORIZED_MAX,
+        };
+        let decoder = &mut http.decoder;
+        let Some(decoded) = contained(move || decoder.decode(bytes, &LIMITS, &mut admit)) else {
+            self.counters.decode_panics.add(1);
+            return None;
+        };
+        Some(match decoded {
+            Ok(Step::More { consumed, expects_continue }) => Read::More { consumed, expects_continue },
+            Err(refusal) => Read::Refused(refusal.status()),
+            Ok(Step::Request(request)) => {
+                self.counters.http_requests.add(1);
+                let outcome = match routes.find(&request.head) {
+                    Some(found) => self.request(slot, found, &request),
+                    None => Outcome::Answer(Answer::not_found()),
+                };
+                Read::Request {
+                    consumed: request.consumed,
+                    outcome,
+                    close: !request.head.keep_alive() || self.is_stopping(),
+                    head_only: request.head.method == "HEAD",
+                }
+            }
+        })
+    }
+
+    fn request(&mut self, slot: crate::id::Slot, found: Endpoint, request: &Request<'_>) -> Outcome {
+        match found {
+            Endpoint::Health => Outcome::Answer(health::answer()),
+            Endpoint::Metrics => {
+                let text = (self.shared.render_metrics)(&self.shared.counters);
+                let content_type = Some("text/plain; version=0.0.4; charset=utf-8");
+                Outcome::Answer(Answer { status: 200, content_type, fields: Vec::new(), body: text.into_bytes() })
+            }
+            Endpoint::Websocket => self.websocket_request(&request.head),
+            Endpoint::Api(_) | Endpoint::ApiBatch => {
+                match api::accept(found, request, &self.shared.settings.http_api) {
+                    Err(answer) => Outcome::Answer(answer),
+                    Ok(call) => match self.begin(slot, call) {
+                        Begun::Done(answer) => Outcome::Answer(answer),
+                        Begun::Waits(ticket) => Outcome::Job(ticket),
+                    },
+                }
+            }
+        }
+    }
+
+    fn websocket_request(&mut self, head: &Head<'_>) -> Outcome {
+        let shared = self.shared.clone();
+        match endpoint::upgrade(head, &shared.origins, &shared.settings) {
+            Err(answer) => Outcome::Answer(answer),
+            Ok(upgrade) if !self.is_stopping() && shared.gate.enter(self.now.mono) => {
+                Outcome::Upgrade(Box::new(upgrade))
+            }
+            Ok(_) => {
+                self.counters.connections_refused.add(1);
+                Outcome::Answer(endpoint::full(head))
+            }
+        }
+    }
+
+    fn upgrade(&mut self, conn: &mut Conn, upgrade: Upgrade) {
+        self.output.queue(conn.slot.index, &Block::from(upgrade.reply));
+        let session = Session::new(upgrade.opening, context!(self));
+        let client = Client { session, backlog: Vec::new(), listening: None, is_admitted: true };
+        let decoder = websocket::Decoder::new(websocket::Role::Server);
+        conn.kind = Kind::WebSocket(Box::new(WebSocket { decoder, client }));
+    }
+
+    /// Queues an answer; the connection goes on to its next request or ends.
+    fn respond(&mut self, conn: &mut Conn, answer: &Answer, close: bool, head_only: bool) {
+        self.refresh_date();
+        self.scratch.clear();
+        let fields: smallvec::SmallVec<[(&str, &str); 4]> =
+            answer.fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let response = Response {
+            status: answer.status,
+            content_type: answer.content_type,
+            fields: &fields,
+            body: &answer.body,
+            close,
+            head_only,
+            date: &self.date,
+        };
+        response.encode(&mut self.scratch);
+        self.output.queue(conn.slot.index, &Block::from(self.scratch.as_slice()));
+        if close {
+            return self.end_after_output(conn);
+        }
+        if let Kind::Http(http) = &mut conn.kind {
+            http.wait_for(WaitsFor::Request, self.now.mono);
+        }
+    }
+
+    /// The job of a request is done: its answer goes out, and what waited behind it goes on.
+    pub(super) fn job_done(&mut self, slot: crate::id::Slot, job: Ticket, answer: &Answer) {
+        let Some(mut conn) = self.take(slot) else { return };
+        let Kind::Http(http) = &mut conn.kind else { return self.put(conn) };
+        let Some(pending) = http.pending.take_if(|pending| pending.job == job) else { return self.put(conn) };
+        let close = pending.close || self.is_stopping();
+        self.respond(&mut conn, answer, close, false);
+        if !self.consume_input(&mut conn) {
+            return self.drop_conn(conn);
+        }
+        let is_idle = !conn.is_waiting() && !matches!(conn.kind, Kind::Ending(_));
+        if conn.at_end && is_idle {
+            self.end_after_output(&mut conn);
+        }
+        self.put(conn);
+        self.check_stop();
+    }
+
+    /// A client that is too slow with its request is told so; an idle connection just ends.
+    pub(super) fn http_timeout(&mut self, conn: &mut Conn) -> bool {
+        let Kind::Http(http) = &conn.kind else { return false };
+        if http.waits_for == WaitsFor::Request || (conn.input.is_empty() && http.decoder.is_idle()) {
+            self.end_after_output(conn);
+        } else {
+            self.counters.http_refused.add(1);
+            self.respond(conn, &Answer::text(408, http1::reason(408)), true, false);
+        }
+        true
+    }
+
+    /// The `Date` field changes once a second.
+    fn refresh_date(&mut self) {
+        let seconds = self.now.wall.seconds();
+        if seconds != self.date_seconds {
+            self.date_seconds = seconds;
+            let time = jiff::Timestamp::from_second(seconds).unwrap_or_default();
+            self.date = time.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+        }
+    }
+}

@@ -1,0 +1,444 @@
+//! One core's heart: all its connections, its share of the channels, and what it owes other cores.
+//!
+//! Contract: one [`Shard::handle`], then [`Shard::poll_effect`] to the end, then [`Shard::flush`] in slices,
+//! then [`Shard::next_deadline`]. No I/O, no clock, no threads: a core runs under a plain test and in a simulation.
+//!
+//! While a connection is being handled it is taken out of its place (`take`, `put`), so that what it does may touch any
+//! other connection. Deliveries are marks in `hub`, not effects.
+
+mod ending;
+mod http;
+mod jobs;
+pub mod message;
+pub mod placement;
+mod publications;
+mod sessions;
+mod stop;
+mod subscriptions;
+
+pub use message::Message;
+pub use placement::Placement;
+
+use crate::api::info::Node;
+use crate::channel::dedup::Dedup;
+use crate::channel::table::Table;
+use crate::clock::{Mono, Now};
+use crate::config::settings::Settings;
+use crate::conn::{Conn, Kind};
+use crate::counters::Counters;
+use crate::hub::output::Notice;
+use crate::hub::{Output, Registry, Sink};
+use crate::id::{Core, Slot, Ticket};
+use crate::limits;
+use crate::protocol::code::Disconnect;
+use crate::protocol::frame::{Block, Rendition};
+use crate::session::Policy;
+use crate::transport::Routes;
+use crate::transport::admission::Gate;
+use crate::wheel::Wheel;
+use crate::wire::handshake::Origins;
+use hashbrown::HashMap;
+use jobs::Jobs;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// What all cores of the process share.
+pub struct Shared {
+    /// As loaded.
+    pub settings: Settings,
+    /// `client.allowed_origins`.
+    pub origins: Origins,
+    /// The node's limits for clients.
+    pub gate: Gate,
+    /// What the node says of itself.
+    pub node: Node,
+    /// The cells of all cores.
+    pub counters: Vec<Arc<Counters>>,
+    /// Renders `/metrics`.
+    pub render_metrics: fn(&[Arc<Counters>]) -> String,
+    /// Channel to core.
+    pub placement: Placement,
+}
+
+/// What happens to a core.
+pub enum Event<'a> {
+    /// A connection came in.
+    Opened {
+        /// Its place.
+        slot: Slot,
+        /// The endpoints of the listener.
+        routes: Arc<Routes>,
+    },
+    /// Bytes of a connection; they may be changed in place.
+    Received {
+        /// Whose.
+        slot: Slot,
+        /// The bytes.
+        bytes: &'a mut [u8],
+    },
+    /// The peer will send nothing more.
+    EndOfStream {
+        /// Whose.
+        slot: Slot,
+    },
+    /// The connection is broken.
+    Broken {
+        /// Which.
+        slot: Slot,
+    },
+    /// A message of another core, or of the process.
+    Message(Message),
+    /// Time has passed.
+    Tick,
+}
+
+/// What a core wants done.
+pub enum Effect {
+    /// Hand a message to another core.
+    Send(Core, Message),
+    /// Close a connection; nothing of it will be used again.
+    Close(Slot),
+    /// Tell the peer that nothing more will come.
+    ShutdownWrite(Slot),
+    /// Do not read this connection for now.
+    Pause(Slot),
+    /// Read it again.
+    Resume(Slot),
+    /// Take no more connections.
+    StopListening,
+    /// Nothing is in flight any more ([`Message::Stop`]).
+    Quiet,
+    /// All connections are closed ([`Message::End`]).
+    Done,
+}
+
+/// One core.
+pub struct Shard {
+    core: Core,
+    shared: Arc<Shared>,
+    policy: Arc<Policy>,
+    counters: Arc<Counters>,
+    now: Now,
+    started: Mono,
+    /// The `Date` field of this second.
+    date: String,
+    date_seconds: i64,
+    random: StdRng,
+    conns: Vec<Option<Box<Conn>>>,
+    /// Users with their connections on this core.
+    users: HashMap<Arc<str>, u32>,
+    output: Output,
+    registry: Registry,
+    table: Table,
+    dedup: Dedup,
+    wheel: Wheel<Slot>,
+    due: Vec<Slot>,
+    jobs: Jobs,
+    /// Client publications that wait for the owner of their channel.
+    publishing: HashMap<Ticket, Slot>,
+    tickets: u64,
+    effects: VecDeque<Effect>,
+    stopping: stop::Stopping,
+    /// Connections to close as soon as no connection is being handled.
+    verdicts: Vec<(u32, Disconnect)>,
+    scratch: Vec<u8>,
+    json_scratch: Vec<u8>,
+    /// The ping of each rendition, with the identity under which it is queued.
+    pings: [(u64, Block); Rendition::COUNT],
+}
+
+impl Shard {
+    /// A core without connections. `seed` feeds its generator.
+    pub fn new(core: Core, shared: Arc<Shared>, policy: Arc<Policy>, seed: u64, now: Now) -> Shard {
+        let mut output = Output::new(shared.settings.client.queue_max_size);
+        let mut random = StdRng::seed_from_u64(seed);
+        let hash_seed = rand::Rng::random(&mut random);
+        let pings = sessions::ping_frames().map(|block| (output.frame_id(), block));
+        Shard {
+            core,
+            counters: shared.counters[core.index()].clone(),
+            policy,
+            shared,
+            now,
+            started: now.mono,
+            date: String::new(),
+            date_seconds: i64::MIN,
+            random,
+            conns: Vec::new(),
+            users: HashMap::new(),
+            output,
+            registry: Registry::new(hash_seed),
+            table: Table::new(hash_seed),
+            dedup: Dedup::new(hash_seed),
+            wheel: Wheel::new(),
+            due: Vec::new(),
+            jobs: Jobs::default(),
+            publishing: HashMap::new(),
+            tickets: 0,
+            effects: VecDeque::new(),
+            stopping: stop::Stopping::No,
+            verdicts: Vec::new(),
+            scratch: Vec::new(),
+            json_scratch: Vec::new(),
+            pings,
+        }
+    }
+
+    /// Takes one event in.
+    pub fn handle(&mut self, now: Now, event: Event<'_>) {
+        self.now = now;
+        match event {
+            Event::Opened { slot, routes } => self.opened(slot, routes),
+            Event::Received { slot, bytes } => self.received(slot, bytes),
+            Event::EndOfStream { slot } => self.end_of_stream(slot),
+            Event::Broken { slot } => self.broken(slot),
+            Event::Message(message) => self.message(message),
+            Event::Tick => self.expire(),
+        }
+        self.settle();
+    }
+
+    /// The next thing to do outside.
+    pub fn poll_effect(&mut self) -> Option<Effect> {
+        self.effects.pop_front()
+    }
+
+    /// When [`Event::Tick`] has something to do.
+    pub fn next_deadline(&self) -> Option<Mono> {
+        match (self.wheel.next_deadline(), self.jobs.next_deadline()) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+
+    /// Writes at most `slice` connections; true while more are to be written.
+    pub fn flush(&mut self, slice: usize, sink: &mut impl Sink) -> bool {
+        let more = self.output.flush(slice, sink, &self.counters);
+        self.settle();
+        more
+    }
+
+    /// The connection takes bytes again.
+    pub fn writable(&mut self, slot: Slot, sink: &mut impl Sink) {
+        self.output.writable(slot.index, sink, &self.counters);
+        self.settle();
+    }
+
+    /// Connections of this core.
+    pub fn connections(&self) -> usize {
+        self.counters.connections.get() as usize
+    }
+
+    /// This core's cells.
+    pub fn counters(&self) -> &Arc<Counters> {
+        &self.counters
+    }
+
+    fn opened(&mut self, slot: Slot, routes: Arc<Routes>) {
+        let place = slot.index as usize;
+        if place >= self.conns.len() {
+            self.conns.resize_with(place + 1, || None);
+        }
+        debug_assert!(self.conns[place].is_none(), "the place is free");
+        self.counters.connections_accepted.add(1);
+        self.counters.connections.add(1);
+        self.output.open(slot.index);
+        self.put(Box::new(Conn::new(slot, routes, self.now.mono)));
+    }
+
+    /// Takes a connection out of its place while it is handled. A stale slot finds nothing.
+    fn take(&mut self, slot: Slot) -> Option<Box<Conn>> {
+        let place = self.conns.get_mut(slot.index as usize)?;
+        if place.as_ref()?.slot != slot { None } else { place.take() }
+    }
+
+    /// Puts it back and sees to its deadline and its flow of input.
+    fn put(&mut self, mut conn: Box<Conn>) {
+        let deadline = conn.deadline();
+        if deadline < conn.armed {
+            self.wheel.arm(deadline, conn.slot);
+            conn.armed = deadline;
+        }
+        let is_full = conn.is_waiting() && conn.input.len() > limits::INPUT_BYTES_PAUSE;
+        if is_full != conn.paused {
+            conn.paused = is_full;
+            self.effects.push_back(if is_full { Effect::Pause(conn.slot) } else { Effect::Resume(conn.slot) });
+        }
+        let place = conn.slot.index as usize;
+        self.conns[place] = Some(conn);
+    }
+
+    fn received(&mut self, slot: Slot, bytes: &mut [u8]) {
+        self.counters.bytes_received.add(bytes.len() as u64);
+        let Some(mut conn) = self.take(slot) else { return };
+        if conn.input.is_empty() && !conn.is_waiting() {
+            let Some(used) = self.consume(&mut conn, bytes) else { return self.drop_conn(conn) };
+            // Exactly what is left: most connections never have any.
+            conn.input = bytes[used..].to_vec();
+        } else {
+            conn.input.extend_from_slice(bytes);
+            if !self.consume_input(&mut conn) {
+                return self.drop_conn(conn);
+            }
+        }
+        self.put(conn);
+    }
+
+    /// Goes on with what came before; false when the connection is over.
+    fn consume_input(&mut self, conn: &mut Conn) -> bool {
+        if conn.is_waiting() || conn.input.is_empty() {
+            return true;
+        }
+        let mut input = std::mem::take(&mut conn.input);
+        let Some(used) = self.consume(conn, &mut input) else { return false };
+        if used < input.len() {
+            input.drain(..used);
+            conn.input = input;
+        }
+        true
+    }
+
+    /// Uses as much of `bytes` as it can and says how much; `None` when the connection is over at once.
+    fn consume(&mut self, conn: &mut Conn, bytes: &mut [u8]) -> Option<usize> {
+        let mut at = 0;
+        while at < bytes.len() && !conn.is_waiting() {
+            let used = match &conn.kind {
+                Kind::Http(_) => self.http(conn, &bytes[at..])?,
+                Kind::WebSocket(_) => self.websocket(conn, &mut bytes[at..])?,
+                Kind::Ending(_) => self.read_on(conn, &mut bytes[at..])?,
+            };
+            match used {
+                0 => break,
+                n => at += n,
+            }
+        }
+        Some(at)
+    }
+
+    fn end_of_stream(&mut self, slot: Slot) {
+        let Some(mut conn) = self.take(slot) else { return };
+        conn.at_end = true;
+        // A client may close its side behind the request and still read the answer.
+        if matches!(&conn.kind, Kind::Http(http) if http.pending.is_some()) {
+            return self.put(conn);
+        }
+        // Answers may still be on their way out when the peer's side ends.
+        match &conn.kind {
+            Kind::Ending(ending) if ending.is_drained => self.drop_conn(conn),
+            Kind::Http(_) | Kind::Ending(_) => {
+                self.end_after_output(&mut conn);
+                self.put(conn);
+            }
+            Kind::WebSocket(_) => self.drop_conn(conn),
+        }
+    }
+
+    fn broken(&mut self, slot: Slot) {
+        if let Some(conn) = self.take(slot) {
+            self.drop_conn(conn);
+        }
+    }
+
+    /// The connection is over: everything that it held is given up.
+    fn drop_conn(&mut self, mut conn: Box<Conn>) {
+        self.end_session(&mut conn);
+        self.output.close(conn.slot.index);
+        self.counters.connections.sub(1);
+        self.effects.push_back(Effect::Close(conn.slot));
+        self.check_stop();
+    }
+
+    fn expire(&mut self) {
+        let mut due = std::mem::take(&mut self.due);
+        self.wheel.expire(self.now.mono, &mut due);
+        for slot in due.drain(..) {
+            let Some(mut conn) = self.take(slot) else { continue };
+            conn.armed = Mono::NEVER;
+            let is_over = conn.deadline() <= self.now.mono && !self.act(&mut conn);
+            if is_over { self.drop_conn(conn) } else { self.put(conn) }
+        }
+        self.due = due;
+        self.expire_jobs();
+    }
+
+    /// A deadline of the connection has come; false when the connection is over at once.
+    fn act(&mut self, conn: &mut Conn) -> bool {
+        match &conn.kind {
+            Kind::Http(_) => self.http_timeout(conn),
+            Kind::WebSocket(_) => self.session_timeout(conn),
+            Kind::Ending(_) => false,
+        }
+    }
+
+    /// What output has to say, and what was decided about other connections, until there is nothing more.
+    fn settle(&mut self) {
+        loop {
+            self.carry_out_verdicts();
+            match self.output.poll_notice() {
+                Some(Notice::Slow(index)) => self.slow(index),
+                Some(Notice::Drained(index)) => self.drained(index),
+                None => return,
+            }
+        }
+    }
+
+    fn take_at(&mut self, index: u32) -> Option<Box<Conn>> {
+        self.conns.get_mut(index as usize)?.take()
+    }
+
+    fn ticket(&mut self) -> Ticket {
+        self.tickets += 1;
+        Ticket(self.tickets)
+    }
+
+    fn send(&mut self, core: Core, message: Message) {
+        self.counters.mesh_sent.add(1);
+        self.effects.push_back(Effect::Send(core, message));
+    }
+
+    fn message(&mut self, message: Message) {
+        match message {
+            Message::Listen { channel, from, renditions, serial } => {
+                self.table.listen(&channel, from, renditions);
+                if renditions != 0 {
+                    self.send(from, Message::Listening { channel, serial });
+                }
+            }
+            Message::Listening { channel, serial } => self.listening(&channel, serial),
+            Message::Publish { post, from, ticket } => {
+                self.publish_owned(*post);
+                self.send(from, Message::Published { ticket });
+            }
+            Message::Published { ticket } => self.published(ticket),
+            Message::Deliver { channel, frames } => self.deliver(&channel, &frames),
+            Message::Ask { question, from, ticket } => {
+                let answer = self.answer(question);
+                self.send(from, Message::Answered { ticket, answer });
+            }
+            Message::Answered { ticket, answer } => self.answered(ticket, answer),
+            Message::Reload(policy) => self.policy = policy,
+            Message::Stop => self.stop(),
+            Message::End => self.end(),
+        }
+    }
+
+    /// Panics when the tables disagree. For tests and the simulation: it walks everything.
+    pub fn check_invariants(&self) {
+        self.output.check_invariants();
+        self.registry.check_invariants();
+        let mut subscriptions = 0;
+        for conn in self.conns.iter().flatten() {
+            let Kind::WebSocket(ws) = &conn.kind else { continue };
+            for subscription in ws.client.session.subscriptions() {
+                let audience = self.registry.audience(&subscription.channel, ws.client.session.rendition());
+                assert_eq!(audience.get(subscription.place as usize), Some(&conn.slot.index), "knows its place");
+                subscriptions += 1;
+            }
+            let joined = ws.client.listening.iter().flat_map(|l| &l.channels).filter(|(_, joined)| joined.is_some());
+            subscriptions += joined.count();
+        }
+        assert_eq!(subscriptions, self.registry.subscriptions());
+    }
+}

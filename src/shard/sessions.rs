@@ -1,0 +1,253 @@
+//! WebSocket connections: frames in, commands to the session, and what the session wants.
+
+use super::Shard;
+use crate::api::Post;
+use crate::conn::{Client, Conn, Kind, contained};
+use crate::id::Slot;
+use crate::proto::client::Reply;
+use crate::protocol::code::Disconnect;
+use crate::protocol::command::{Commands, Protocol};
+use crate::protocol::frame::{self, Block, Rendition};
+use crate::protocol::reply;
+use crate::session::flow::PublishWish;
+use crate::session::{Context, Flow};
+use crate::wire::websocket::{self, Event, Opcode};
+
+/// The ping of each rendition: `{}` or a zero byte.
+pub(super) fn ping_frames() -> [Block; Rendition::COUNT] {
+    Rendition::ALL.map(|rendition| match rendition.protocol() {
+        Protocol::Json => frame::frame(rendition, b"{}"),
+        Protocol::Protobuf => frame::frame(rendition, &[0]),
+    })
+}
+
+/// What a step leaves to be done with the connection.
+enum After {
+    /// Nothing: further commands may be handled unless the session waits.
+    Nothing,
+    /// Nothing more will be answered (an error reply to `connect`).
+    Refused,
+    /// Close with this code.
+    Disconnect(Disconnect),
+    /// End TCP now.
+    Drop,
+}
+
+macro_rules! context {
+    ($shard:ident) => {
+        &mut Context { now: $shard.now, policy: &$shard.policy, random: &mut $shard.random }
+    };
+}
+pub(super) use context;
+
+impl Shard {
+    /// One frame. Returns how many bytes it used, 0 when more are needed, `None` when TCP ends now.
+    pub(super) fn websocket(&mut self, conn: &mut Conn, bytes: &mut [u8]) -> Option<usize> {
+        let slot = conn.slot;
+        let Kind::WebSocket(ws) = &mut conn.kind else { return None };
+        let limit = self.shared.settings.websocket.message_size_limit;
+        let (decoder, client, len) = (&mut ws.decoder, &mut ws.client, bytes.len());
+        let Some(decoded) = contained(move || decoder.decode(bytes, limit)) else {
+            self.counters.decode_panics.add(1);
+            return None;
+        };
+        let (used, event) = match decoded {
+            Ok(step) => (step.consumed, step.event),
+            Err(violation) => {
+                self.violated(conn, violation);
+                return Some(len);
+            }
+        };
+        let after = match event {
+            None => After::Nothing,
+            Some(Event::Message { payload, .. }) => {
+                self.counters.messages_received.add(1);
+                self.commands(slot, client, Commands::new(client.session.protocol(), payload))
+            }
+            Some(Event::Ping(payload)) => {
+                self.queue_frame(slot, Opcode::Pong, payload);
+                After::Nothing
+            }
+            Some(Event::Pong(_)) => {
+                client.session.native_pong(self.now.mono, &self.policy.client);
+                After::Nothing
+            }
+            Some(Event::Close { code, .. }) => {
+                self.answer_close(conn, code);
+                return Some(len);
+            }
+        };
+        self.follow(conn, after).then_some(used)
+    }
+
+    /// Goes on with the commands behind one that waited; false when TCP ends now.
+    pub(super) fn go_on(&mut self, conn: &mut Conn) -> bool {
+        let slot = conn.slot;
+        let Some(client) = conn.client() else { return true };
+        if client.session.is_waiting() {
+            return true;
+        }
+        let backlog = std::mem::take(&mut client.backlog);
+        let after = self.commands(slot, client, Commands::resume(client.session.protocol(), &backlog));
+        self.follow(conn, after) && self.consume_input(conn)
+    }
+
+    /// Handles commands until one waits or the session is over.
+    fn commands(&mut self, slot: Slot, client: &mut Client, mut commands: Commands<'_>) -> After {
+        loop {
+            let Some(command) = contained(|| commands.next()) else {
+                self.counters.decode_panics.add(1);
+                return After::Drop;
+            };
+            let flow = match command {
+                None => return After::Nothing,
+                Some(Err(_)) => Flow::Disconnect(Disconnect::BAD_REQUEST),
+                Some(Ok(command)) => {
+                    self.counters.commands.add(1);
+                    client.session.handle(command, context!(self))
+                }
+            };
+            match self.perform(slot, client, flow) {
+                After::Nothing if client.session.is_waiting() => {
+                    client.backlog = commands.rest().to_vec();
+                    return After::Nothing;
+                }
+                After::Nothing => {}
+                other => return other,
+            }
+        }
+    }
+
+    /// Carries out a flow and what follows from it at once.
+    fn perform(&mut self, slot: Slot, client: &mut Client, mut flow: Flow) -> After {
+        let protocol = client.session.protocol();
+        loop {
+            flow = match flow {
+                Flow::Nothing => return After::Nothing,
+                Flow::Reply(reply) => return self.reply(slot, protocol, &reply),
+                Flow::Error(reply) => {
+                    self.counters.reply_errors.add(1);
+                    return self.reply(slot, protocol, &reply);
+                }
+                Flow::Refuse(reply) => {
+                    self.counters.reply_errors.add(1);
+                    self.reply(slot, protocol, &reply);
+                    return After::Refused;
+                }
+                Flow::Connected(reply) => {
+                    self.count_client(client);
+                    return self.reply(slot, protocol, &reply);
+                }
+                Flow::Unsubscribed(subscription, reply) => {
+                    self.leave(client.session.rendition(), &subscription);
+                    return self.reply(slot, protocol, &reply);
+                }
+                Flow::Ended(subscription, reason) => {
+                    self.leave(client.session.rendition(), &subscription);
+                    return self.reply(slot, protocol, &reply::unsubscribe_push(&subscription.channel, reason));
+                }
+                Flow::Listen(channels) => match self.listen(slot, client, channels) {
+                    Some(joined) => client.session.listening(joined, context!(self)),
+                    None => return After::Nothing,
+                },
+                Flow::Publish(wish) => {
+                    let is_json = protocol == Protocol::Json;
+                    let PublishWish { channel, publication } = *wish;
+                    let post = Post { channel, publication, idempotency_key: String::new(), is_json };
+                    match self.post(post) {
+                        None => client.session.published(),
+                        Some(ticket) => {
+                            self.publishing.insert(ticket, slot);
+                            return After::Nothing;
+                        }
+                    }
+                }
+                Flow::Ping => {
+                    let (identity, block) = &self.pings[client.session.rendition().index()];
+                    self.output.queue_shared(slot.index, *identity, block);
+                    return After::Nothing;
+                }
+                Flow::NativePing => {
+                    self.queue_frame(slot, Opcode::Ping, &[]);
+                    return After::Nothing;
+                }
+                Flow::Disconnect(disconnect) => return After::Disconnect(disconnect),
+                Flow::Drop => return After::Drop,
+            }
+        }
+    }
+
+    fn reply(&mut self, slot: Slot, protocol: Protocol, reply: &Reply) -> After {
+        self.scratch.clear();
+        if reply::encode_reply(protocol, reply, &mut self.scratch).is_err() {
+            return After::Disconnect(Disconnect::INAPPROPRIATE_PROTOCOL);
+        }
+        let block = frame::frame(Rendition::websocket(protocol), &self.scratch);
+        self.output.queue(slot.index, &block);
+        After::Nothing
+    }
+
+    fn queue_frame(&mut self, slot: Slot, opcode: Opcode, payload: &[u8]) {
+        let mut bytes = Vec::with_capacity(payload.len() + 2);
+        websocket::encode(opcode, payload, &mut bytes);
+        self.output.queue(slot.index, &Block::from(bytes));
+    }
+
+    /// Follows a step; false when TCP ends now.
+    fn follow(&mut self, conn: &mut Conn, after: After) -> bool {
+        match after {
+            After::Nothing => true,
+            After::Refused => {
+                self.end_refused(conn);
+                true
+            }
+            After::Disconnect(disconnect) => self.disconnect(conn, &disconnect),
+            After::Drop => false,
+        }
+    }
+
+    /// Deadlines of the session; false when TCP ends now.
+    pub(super) fn session_timeout(&mut self, conn: &mut Conn) -> bool {
+        let slot = conn.slot;
+        while let Some(client) = conn.client() {
+            let flow = client.session.expire(context!(self));
+            if matches!(flow, Flow::Nothing) {
+                return true;
+            }
+            let after = self.perform(slot, client, flow);
+            if !self.follow(conn, after) {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// The owner has taken a client's publication: its reply goes out, and what waited behind it goes on.
+    pub(super) fn client_published(&mut self, slot: Slot) {
+        let Some(mut conn) = self.take(slot) else { return };
+        let mut goes_on = true;
+        if let Some(client) = conn.client()
+            && client.session.is_waiting()
+        {
+            let flow = client.session.published();
+            let after = self.perform(slot, client, flow);
+            goes_on = self.follow(&mut conn, after) && self.go_on(&mut conn);
+        }
+        if goes_on { self.put(conn) } else { self.drop_conn(conn) }
+    }
+
+    /// All channels of a wish are listened to: the waiting command goes on.
+    pub(super) fn client_listening(&mut self, mut conn: Box<Conn>) {
+        let slot = conn.slot;
+        let mut goes_on = true;
+        if let Some(client) = conn.client()
+            && let Some(listening) = client.listening.take()
+        {
+            let joined = listening.channels.into_iter().filter_map(|(_, joined)| joined).collect();
+            let flow = client.session.listening(joined, context!(self));
+            let after = self.perform(slot, client, flow);
+            goes_on = self.follow(&mut conn, after) && self.go_on(&mut conn);
+        }
+        if goes_on { self.put(conn) } else { self.drop_conn(conn) }
+    }
+}

@@ -1,0 +1,71 @@
+//! The orderly end of a core: stop listening, answer what is in flight, flush, 3001, done.
+
+use super::{Effect, Shard};
+use crate::conn::{Kind, WaitsFor};
+use crate::id::Slot;
+use crate::protocol::code::Disconnect;
+
+/// How far the end has come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Stopping {
+    /// Not asked for.
+    No,
+    /// Calls in flight are answered, new clients are refused.
+    Answering,
+    /// The core has reported that nothing is in flight.
+    Quiet,
+    /// Clients were told; their connections are closing.
+    Closing,
+    /// The core has reported that all connections are closed.
+    Done,
+}
+
+impl Shard {
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stopping != Stopping::No
+    }
+
+    /// No new connections; HTTP connections end behind the answer that they wait for.
+    pub(super) fn stop(&mut self) {
+        if self.is_stopping() {
+            return;
+        }
+        self.stopping = Stopping::Answering;
+        self.effects.push_back(Effect::StopListening);
+        for slot in self.slots() {
+            let Some(mut conn) = self.take(slot) else { continue };
+            if matches!(&conn.kind, Kind::Http(http) if http.waits_for != WaitsFor::Answer) {
+                self.end_after_output(&mut conn);
+            }
+            self.put(conn);
+        }
+        self.check_stop();
+    }
+
+    /// All cores are quiet: clients are told behind everything that waits for them.
+    pub(super) fn end(&mut self) {
+        self.stopping = Stopping::Closing;
+        for slot in self.slots() {
+            let Some(mut conn) = self.take(slot) else { continue };
+            let goes_on = conn.client().is_none() || self.disconnect(&mut conn, &Disconnect::SHUTDOWN);
+            if goes_on { self.put(conn) } else { self.drop_conn(conn) }
+        }
+        self.check_stop();
+    }
+
+    /// Reports the next stage when it is reached.
+    pub(super) fn check_stop(&mut self) {
+        if self.stopping == Stopping::Answering && self.jobs.is_empty() && self.publishing.is_empty() {
+            self.stopping = Stopping::Quiet;
+            self.effects.push_back(Effect::Quiet);
+        }
+        if self.stopping == Stopping::Closing && self.counters.connections.get() == 0 {
+            self.stopping = Stopping::Done;
+            self.effects.push_back(Effect::Done);
+        }
+    }
+
+    fn slots(&self) -> Vec<Slot> {
+        self.conns.iter().flatten().map(|conn| conn.slot).collect()
+    }
+}
