@@ -28,3 +28,11 @@ pub mod transport;
 pub mod conn;
 
 pub mod shard;
+
+pub mod runtime;
+
+pub mod metrics;
+
+pub mod node;
+
+pub mod cli;

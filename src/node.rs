@@ -1,0 +1,237 @@
+//! The composition root: settings in, parts joined, run until signalled.
+
+use crate::api::info;
+use crate::config::settings::Settings;
+use crate::counters::Counters;
+use crate::id::Core;
+use crate::limits;
+use crate::metrics;
+use crate::runtime::clocks::Clock;
+use crate::runtime::launch::{self, CoreParts};
+use crate::runtime::shutdown::{self, End, Wish};
+use crate::runtime::turn::{Listener, Report};
+use crate::runtime::{listener, mesh, probe};
+use crate::session::Policy;
+use crate::shard::{Message, Placement, Shard, Shared};
+use crate::transport::admission::Gate;
+use crate::transport::{Routes, Scope};
+use crate::wire::handshake::Origins;
+use crossbeam_channel::{Receiver, unbounded};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Why the server could not start: cause and remedy in one text.
+pub type Failure = String;
+
+/// How the server ended.
+pub type Ended = Result<(), Failure>;
+
+/// Reads the settings again, for SIGHUP.
+pub type Reread = Box<dyn Fn() -> Result<Settings, String>>;
+
+/// Runs the server until it is told to stop.
+///
+/// # Errors
+/// It could not start, or the time to stop was up; the caller logs the text and exits with 1.
+pub fn run(settings: Settings, reread: &Reread) -> Ended {
+    let cpus = probe::cpus(settings.corecast.cores)?;
+    let descriptors = probe::raise_descriptors();
+    probe::raise_memlock(cpus.len())?;
+    probe::try_ring()?;
+    let policy = Arc::new(Policy::new(&settings)?);
+    let wishes = shutdown::signals().map_err(|e| format!("signal handlers cannot be installed: {e}"))?;
+    let ports = Ports::bind(&settings, cpus.len())?;
+    let connections_max = connections_max(descriptors, cpus.len())?;
+    let shared = Arc::new(share(&settings, cpus.len(), ports.addresses[0])?);
+    write_pid(&settings.pid_file)?;
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        pid = std::process::id(),
+        engine = "memory",
+        cores = cpus.len(),
+        open_files = descriptors,
+        "starting Corecast"
+    );
+    let (cores, reports) = start(ports.listeners, &cpus, &shared, &policy, connections_max)?;
+    for (address, what) in ports.addresses.iter().zip(&ports.endpoints) {
+        tracing::info!("serving {what} endpoints on {address}");
+    }
+    serve(&cores, &wishes, reread);
+    stop(&cores, &reports, &shared)
+}
+
+/// Waits for the signal to stop; applies what may be reloaded until then.
+fn serve(cores: &mesh::Outside<Message>, wishes: &Receiver<Wish>, reread: &Reread) {
+    for wish in wishes {
+        match wish {
+            Wish::Stop(name) => {
+                tracing::info!("signal received: {name}");
+                return;
+            }
+            Wish::Reload => reload(cores, reread),
+        }
+    }
+}
+
+/// All or nothing: settings that do not hold leave the old ones in force.
+fn reload(cores: &mesh::Outside<Message>, reread: &Reread) {
+    let policy = reread().and_then(|settings| Policy::new(&settings));
+    match policy {
+        Ok(policy) => {
+            let policy = Arc::new(policy);
+            for core in 0..cores.cores() {
+                cores.send(core, Message::Reload(policy.clone()));
+            }
+            tracing::info!("configuration successfully reloaded");
+        }
+        Err(error) => tracing::error!(error, "configuration not reloaded, the former one stays in force"),
+    }
+}
+
+fn stop(cores: &mesh::Outside<Message>, reports: &Receiver<Report>, shared: &Shared) -> Ended {
+    tracing::info!("shutting down ...");
+    let timeout = shared.settings.shutdown.timeout;
+    match shutdown::stop(cores, reports, timeout) {
+        End::InOrder => Ok(()),
+        End::TimeUp(late) => {
+            let open: u64 = shared.counters.iter().map(|cells| cells.connections.get()).sum();
+            Err(format!("shutdown.timeout of {timeout:?} is over: {open} connections were cut on {late} cores"))
+        }
+    }
+}
+
+/// The bound sockets, by core.
+struct Ports {
+    listeners: Vec<Vec<Listener>>,
+    addresses: Vec<SocketAddr>,
+    endpoints: Vec<&'static str>,
+}
+
+impl Ports {
+    fn bind(settings: &Settings, cores: usize) -> Result<Ports, Failure> {
+        let server = &settings.http_server;
+        let mut ports =
+            Ports { listeners: (0..cores).map(|_| Vec::new()).collect(), addresses: Vec::new(), endpoints: Vec::new() };
+        if server.internal_port.is_empty() {
+            ports.add(settings, &server.address, server.port, "http_server", Scope::All)?;
+            return Ok(ports);
+        }
+        let internal_port = server.internal_port.parse().map_err(|_| {
+            format!("http_server.internal_port is \"{}\": a port number is expected", server.internal_port)
+        })?;
+        let internal = if server.internal_address.is_empty() { &server.address } else { &server.internal_address };
+        ports.add(settings, &server.address, server.port, "http_server", Scope::External)?;
+        ports.add(settings, internal, internal_port, "http_server.internal", Scope::Internal)?;
+        Ok(ports)
+    }
+
+    fn add(
+        &mut self,
+        settings: &Settings,
+        address: &str,
+        port: u16,
+        option: &str,
+        scope: Scope,
+    ) -> Result<(), Failure> {
+        let separator = if option.contains('.') { '_' } else { '.' };
+        let wanted = listener::address(address, port)
+            .map_err(|e| format!("{option}{separator}address: {e}; leave it empty for all interfaces"))?;
+        let sockets = listener::bind(wanted, self.listeners.len(), limits::LISTEN_BACKLOG).map_err(|e| {
+            let remedy = match e.kind() {
+                std::io::ErrorKind::AddrInUse => "another process listens there: stop it or choose another port",
+                std::io::ErrorKind::PermissionDenied => "ports below 1024 need CAP_NET_BIND_SERVICE",
+                std::io::ErrorKind::AddrNotAvailable => "no interface of this machine has that address",
+                _ => "see the error",
+            };
+            format!("{option}{separator}port: {wanted} cannot be bound ({e}): {remedy}")
+        })?;
+        let routes = Arc::new(Routes::new(settings, scope));
+        self.addresses.push(local_address(&sockets, wanted));
+        self.endpoints.push(match scope {
+            Scope::All => "websocket, api",
+            Scope::External => "websocket",
+            Scope::Internal => "api",
+        });
+        for (core, socket) in self.listeners.iter_mut().zip(sockets) {
+            core.push(Listener { socket, routes: routes.clone() });
+        }
+        Ok(())
+    }
+}
+
+fn local_address(sockets: &[TcpListener], wanted: SocketAddr) -> SocketAddr {
+    sockets.first().and_then(|socket| socket.local_addr().ok()).unwrap_or(wanted)
+}
+
+/// How many sockets one core may hold.
+fn connections_max(descriptors: u64, cores: usize) -> Result<usize, Failure> {
+    let descriptors = usize::try_from(descriptors).unwrap_or(usize::MAX).min(1 << 24);
+    let needed = limits::DESCRIPTORS_RESERVED + 16 * cores;
+    if descriptors <= needed {
+        return Err(format!(
+            "open files are limited to {descriptors}, at least {} are needed: raise the limit (LimitNOFILE=, ulimit -n)",
+            needed + 1
+        ));
+    }
+    // The kernel spreads connections unevenly, so no core is held to its exact share.
+    Ok(descriptors - needed)
+}
+
+fn share(settings: &Settings, cores: usize, address: SocketAddr) -> Result<Shared, Failure> {
+    let mut random = StdRng::from_os_rng();
+    let client = &settings.client;
+    let origins = Origins::new(&client.allowed_origins).map_err(|e| format!("client.allowed_origins: {e}"))?;
+    let name = if settings.node.name.is_empty() {
+        format!("{}_{}", rustix::system::uname().nodename().to_string_lossy(), address.port())
+    } else {
+        settings.node.name.clone()
+    };
+    Ok(Shared {
+        origins,
+        gate: Gate::new(client.connection_limit, client.connection_rate_limit),
+        node: info::Node { uid: uuid::Builder::from_random_bytes(random.random()).into_uuid().to_string(), name },
+        counters: (0..cores).map(|_| Arc::new(Counters::default())).collect(),
+        render_metrics: metrics::render,
+        placement: Placement::new(random.random(), cores),
+        settings: settings.clone(),
+    })
+}
+
+fn write_pid(path: &str) -> Result<(), Failure> {
+    if path.is_empty() {
+        return Ok(());
+    }
+    let pid = std::process::id().to_string();
+    std::fs::write(path, pid).map_err(|e| format!("pid_file: {path} cannot be written ({e})"))
+}
+
+/// Starts the cores and returns when all of them listen.
+fn start(
+    listeners: Vec<Vec<Listener>>,
+    cpus: &[usize],
+    shared: &Arc<Shared>,
+    policy: &Arc<Policy>,
+    connections_max: usize,
+) -> Result<(mesh::Outside<Message>, Receiver<Report>), Failure> {
+    let (clock, mut random) = (Clock::start(), StdRng::from_os_rng());
+    let (ports, outside) = mesh::connect(cpus.len()).map_err(|e| format!("no eventfd can be made: {e}"))?;
+    let (reporter, reports) = unbounded();
+    for (core, ((port, listeners), cpu)) in ports.into_iter().zip(listeners).zip(cpus).enumerate() {
+        let (shared, policy, seed) = (shared.clone(), policy.clone(), random.random());
+        let make = move || Shard::new(Core(core as u16), shared, policy, seed, clock.now());
+        let parts = CoreParts { cpu: *cpu, port, listeners, connections_max };
+        // The handle is not joined: a core ends with the process.
+        std::mem::forget(launch::start(parts, clock, reporter.clone(), make)?);
+    }
+    for _ in cpus {
+        match reports.recv_timeout(Duration::from_secs(10)) {
+            Ok(Report::Ready(_)) => {}
+            other => return Err(format!("a core did not get ready within 10 s ({other:?})")),
+        }
+    }
+    launch::watch(&outside).map_err(|e| format!("no thread for the watchdog: {e}"))?;
+    Ok((outside, reports))
+}

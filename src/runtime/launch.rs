@@ -1,0 +1,156 @@
+//! Starts the cores: one pinned executor each, and the watchdog that wakes one which glommio left asleep.
+
+use super::clocks::Clock;
+use super::mesh::{self, Bell, Outside, Port};
+use super::turn::{Driver, Listener, Report};
+use crate::shard::{Message, Shard};
+use crossbeam_channel::Sender;
+use glommio::{ExecutorJoinHandle, LocalExecutorBuilder, Placement};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// glommio would take 10 MiB for file buffers that are never used.
+const IO_MEMORY_BYTES: usize = 64 << 10;
+
+/// What one core is made of.
+pub struct CoreParts {
+    /// The CPU it is pinned to.
+    pub cpu: usize,
+    /// Its end of the mesh.
+    pub port: Port<Message>,
+    /// Its listening sockets.
+    pub listeners: Vec<Listener>,
+    /// Sockets that it may hold.
+    pub connections_max: usize,
+}
+
+/// Starts one core. `make` builds its shard on the core's own thread.
+///
+/// A core that panics or fails ends the process with exit code 70: what it shared with others may be half-changed, and
+/// clients recover from a restart.
+///
+/// # Errors
+/// The executor cannot be made.
+pub fn start(
+    parts: CoreParts,
+    clock: Clock,
+    reports: Sender<Report>,
+    make: impl FnOnce() -> Shard + Send + 'static,
+) -> Result<ExecutorJoinHandle<()>, String> {
+    let CoreParts { cpu, port, listeners, connections_max } = parts;
+    let name = format!("core-{}", port.me().0);
+    let run = move || async move {
+        let _guard = EndOnPanic;
+        let driver = Driver::new(port, make(), listeners, clock, reports, connections_max);
+        let ended = match driver {
+            Ok(driver) => driver.run().await,
+            Err(e) => Err(e),
+        };
+        if let Err(e) = ended {
+            tracing::error!(error = %e, "a core cannot go on");
+            std::process::exit(70);
+        }
+    };
+    LocalExecutorBuilder::new(Placement::Fixed(cpu))
+        .name(&name)
+        .io_memory(IO_MEMORY_BYTES)
+        .spawn(run)
+        .map_err(|e| format!("CPU {cpu} cannot be used: {e}"))
+}
+
+/// Ends the process when its core unwinds. Panics while the bytes of one connection are decoded never get here: the
+/// shard catches those.
+struct EndOnPanic;
+
+impl Drop for EndOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            tracing::error!("a core has panicked, the process ends so that clients recover from a restart");
+            std::process::exit(70);
+        }
+    }
+}
+
+/// Watches the cores' heartbeats from a thread of its own.
+///
+/// A core that stands still without having said that it parks is woken at once. One that says that it parks is woken
+/// once a second: glommio can strand the driver right after its wait has ended, when the word still stands and
+/// nothing else would come.
+pub fn watch(outside: &Outside<Message>) -> std::io::Result<()> {
+    let bells = outside.bells().clone();
+    std::thread::Builder::new().name("watchdog".into()).spawn(move || watch_bells(&bells))?;
+    Ok(())
+}
+
+fn watch_bells(bells: &Arc<[Bell]>) {
+    let mut seen = vec![u64::MAX; bells.len()];
+    for round in 0u64.. {
+        std::thread::sleep(Duration::from_millis(250));
+        for (core, (bell, seen)) in bells.iter().zip(&mut seen).enumerate() {
+            check(core, bell, seen, round);
+        }
+    }
+}
+
+/// Looks at one core. `seen` is its heartbeat at the last look.
+fn check(core: usize, bell: &Bell, seen: &mut u64, round: u64) {
+    let beat = bell.heartbeat.load(Ordering::Relaxed);
+    let is_parked = bell.parked.load(Ordering::SeqCst);
+    let is_still = std::mem::replace(seen, beat) == beat;
+    if is_still && !is_parked {
+        tracing::warn!(core, "a core stood still without having parked and was woken");
+    }
+    if is_still && (!is_parked || round.is_multiple_of(4)) {
+        mesh::signal(&bell.rescue);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime::stream::Sleep;
+    use rustix::io::{IoSliceMut, ReadWriteFlags, preadv2};
+
+    fn was_rescued(bell: &Bell) -> bool {
+        let mut count = [0; 8];
+        preadv2(&bell.rescue, &mut [IoSliceMut::new(&mut count)], u64::MAX, ReadWriteFlags::NOWAIT).is_ok()
+    }
+
+    #[test]
+    fn a_core_that_stands_still_is_woken_at_once_and_a_parked_one_once_a_second() {
+        let (ports, _outside) = mesh::connect::<()>(1).expect("eventfds");
+        let (bell, mut seen) = (ports[0].bell(), u64::MAX);
+        check(0, bell, &mut seen, 1);
+        assert!(!was_rescued(bell), "first look");
+        check(0, bell, &mut seen, 2);
+        assert!(was_rescued(bell), "no heartbeat, not parked");
+        bell.heartbeat.fetch_add(1, Ordering::Relaxed);
+        check(0, bell, &mut seen, 3);
+        assert!(!was_rescued(bell), "it moves");
+        bell.parked.store(true, Ordering::SeqCst);
+        check(0, bell, &mut seen, 5);
+        assert!(!was_rescued(bell), "it says that it parks");
+        check(0, bell, &mut seen, 8);
+        assert!(was_rescued(bell), "once a second its word is not trusted");
+    }
+
+    #[test]
+    fn a_rescue_wakes_a_sleeping_executor() {
+        let (ports, outside) = mesh::connect::<()>(1).expect("eventfds");
+        let bells = outside.bells().clone();
+        let executor = LocalExecutorBuilder::new(Placement::Unbound).io_memory(IO_MEMORY_BYTES);
+        let sleeper = executor
+            .spawn(move || async move {
+                let rescue = Sleep::on(&ports[0].bell().rescue).expect("a descriptor");
+                ports[0].bell().parked.store(true, Ordering::SeqCst);
+                rescue.wait().await.expect("woken");
+            })
+            .expect("an executor");
+        while !bells[0].parked.load(Ordering::SeqCst) {
+            std::thread::yield_now();
+        }
+        mesh::signal(&bells[0].rescue);
+        sleeper.join().expect("it has ended");
+    }
+}

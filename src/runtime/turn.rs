@@ -1,0 +1,325 @@
+//! The turn loop of one core: completions → inbox → due timers → effects → one slice of writes → park when all had nothing.
+//!
+//! One task of one executor. It lets glommio's own descriptors run only when its preempt timer has fired, and looks at
+//! ring and inbox itself between slices, so nothing that must stay quick depends on glommio's timing.
+//!
+//! While another core's queue is full ([`mesh::Port::is_blocked`]) the core takes nothing new from its ring: received
+//! buffers stay with their completions, so the kernel stops reading for us when they are used up.
+
+use super::clocks::Clock;
+use super::mesh::{self, Port};
+use super::ring::{Completion, Op, Ring};
+use super::socket::{self, Sockets};
+use super::stream::Sleep;
+use crate::clock::{Mono, Now};
+use crate::counters::Counters;
+use crate::id::{Core, Slot};
+use crate::limits;
+use crate::shard::{Effect, Event, Message, Shard};
+use crate::transport::Routes;
+use crossbeam_channel::Sender;
+use std::fs::File;
+use std::net::TcpListener;
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+/// A sleep through glommio costs 50 to 70 µs of CPU. After a sleep shorter than `SHORT` the next one is preceded by a
+/// look at user memory for up to `LOOK`; one vain look switches that off again, so that an idle core stays at 0 %.
+const LOOK: Duration = Duration::from_micros(50);
+const SHORT: Duration = Duration::from_micros(150);
+
+/// After a failed accept (no descriptors left) the next try waits so long.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
+
+/// What a core tells the thread that started it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Report {
+    /// The core's ring is set up and its listeners are armed.
+    Ready(Core),
+    /// Nothing is in flight any more.
+    Quiet(Core),
+    /// All connections are closed.
+    Done(Core),
+}
+
+/// A listening socket and the endpoints behind it.
+pub struct Listener {
+    /// Bound already.
+    pub socket: TcpListener,
+    /// What it serves.
+    pub routes: Arc<Routes>,
+}
+
+/// One core at work.
+pub struct Driver {
+    ring: Ring,
+    sockets: Sockets,
+    port: Port<Message>,
+    shard: Shard,
+    counters: Arc<Counters>,
+    listeners: Vec<Listener>,
+    /// Listeners whose accept has ended and when it is armed again.
+    accept_again: Vec<(u32, Mono)>,
+    /// Kept free, to be able to tell a client that the server is full.
+    spare: Option<File>,
+    clock: Clock,
+    reports: Sender<Report>,
+    connections_max: usize,
+    /// The ring's timer that is in flight runs out at this time.
+    timer_at: Mono,
+    stops: bool,
+}
+
+impl Driver {
+    /// Sets up the ring; must run on the core's own thread.
+    ///
+    /// # Errors
+    /// The ring was refused.
+    pub fn new(
+        port: Port<Message>,
+        shard: Shard,
+        listeners: Vec<Listener>,
+        clock: Clock,
+        reports: Sender<Report>,
+        connections_max: usize,
+    ) -> std::io::Result<Driver> {
+        let mut ring = Ring::new(port.bell().doorbell.as_raw_fd())?;
+        for (index, listener) in listeners.iter().enumerate() {
+            ring.accept(listener.socket.as_raw_fd(), index as u32);
+        }
+        Ok(Driver {
+            ring,
+            sockets: Sockets::new(),
+            counters: shard.counters().clone(),
+            port,
+            shard,
+            listeners,
+            accept_again: Vec::new(),
+            spare: File::open("/dev/null").ok(),
+            clock,
+            reports,
+            connections_max,
+            timer_at: Mono::NEVER,
+            stops: false,
+        })
+    }
+
+    /// Runs until the core has nothing left to do after a stop.
+    ///
+    /// # Errors
+    /// The ring or the doorbell failed: the core cannot go on.
+    pub async fn run(mut self) -> std::io::Result<()> {
+        let doorbell = Sleep::on(&self.port.bell().doorbell)?;
+        let rescue = Sleep::on(&self.port.bell().rescue)?;
+        // glommio may park although this task is runnable; the watchdog then completes this read and it looks again.
+        glommio::spawn_local(async move { while rescue.wait().await.is_ok() {} }).detach();
+        self.ring.poll()?;
+        _ = self.reports.send(Report::Ready(self.port.me()));
+        let mut looks = false;
+        while !self.stops {
+            let busy = self.turn()?;
+            self.port.bell().heartbeat.fetch_add(1, Ordering::Relaxed);
+            if busy {
+                glommio::yield_if_needed().await;
+                continue;
+            }
+            let idle_since = Instant::now();
+            if looks && self.finds_work(idle_since) {
+                continue;
+            }
+            self.set_timer()?;
+            self.port.bell().parked.store(true, Ordering::SeqCst);
+            // Signals of the busy time would make the wait below return at once.
+            mesh::drain(&self.port.bell().doorbell);
+            if !self.ring.is_ready() && self.port.is_idle() {
+                doorbell.wait().await?;
+            }
+            self.port.bell().parked.store(false, Ordering::Relaxed);
+            looks = !looks && idle_since.elapsed() < SHORT;
+        }
+        Ok(())
+    }
+
+    fn finds_work(&mut self, since: Instant) -> bool {
+        while since.elapsed() < LOOK {
+            if self.ring.is_ready() || !self.port.is_idle() {
+                return true;
+            }
+            std::hint::spin_loop();
+        }
+        false
+    }
+
+    /// The ring wakes the core for its earliest deadline. A timer that is not needed any more just wakes it in vain.
+    fn set_timer(&mut self) -> std::io::Result<()> {
+        let accept = self.accept_again.iter().map(|(_, at)| *at).min();
+        let Some(next) = [self.shard.next_deadline(), accept].into_iter().flatten().min() else { return Ok(()) };
+        let now = self.clock.mono();
+        if next >= self.timer_at && self.timer_at > now {
+            return Ok(());
+        }
+        self.timer_at = next;
+        // Not zero: the kernel takes that for no timeout at all.
+        self.ring.timer(next.since(now).max(Duration::from_micros(1)))
+    }
+
+    /// True when something was done, so that there may be more.
+    fn turn(&mut self) -> std::io::Result<bool> {
+        let now = self.clock.now();
+        let mut busy = self.completions(now)?;
+        for _ in 0..limits::INBOX_PER_TURN {
+            let Some(message) = self.port.receive() else { break };
+            busy = true;
+            self.shard.handle(now, Event::Message(message));
+            self.perform();
+        }
+        if self.shard.next_deadline().is_some_and(|at| at <= now.mono) {
+            self.shard.handle(now, Event::Tick);
+        }
+        self.perform();
+        busy |= self.shard.flush(limits::WRITES_PER_SLICE, &mut self.sockets);
+        self.perform();
+        self.sockets.settle(&mut self.ring);
+        self.port.end_turn();
+        Ok(busy || self.port.is_blocked())
+    }
+
+    fn completions(&mut self, now: Now) -> std::io::Result<bool> {
+        self.ring.poll()?;
+        let mut busy = false;
+        for _ in 0..limits::COMPLETIONS_PER_TURN {
+            if self.port.is_blocked() {
+                break;
+            }
+            let Some(completion) = self.ring.take() else { break };
+            busy = true;
+            self.complete(now, completion);
+            self.perform();
+        }
+        if !self.accept_again.is_empty() {
+            self.accept(now.mono);
+        }
+        Ok(busy)
+    }
+
+    fn complete(&mut self, now: Now, completion: Completion) {
+        match completion.op {
+            Op::Accept => self.accepted(now, &completion),
+            Op::Receive => self.received(now, &completion),
+            Op::Writable => {
+                if self.sockets.polled(completion.slot) {
+                    self.shard.writable(completion.slot, &mut self.sockets);
+                }
+            }
+            Op::Timer => self.timer_at = Mono::NEVER,
+            Op::Cancel => {}
+        }
+    }
+
+    fn accepted(&mut self, now: Now, completion: &Completion) {
+        let listener = completion.slot.index;
+        if completion.result >= 0 {
+            let descriptor = socket::adopt(completion.result);
+            if self.sockets.len() < self.connections_max && !self.listeners.is_empty() {
+                let slot = self.sockets.open(descriptor);
+                let routes = self.listeners[listener as usize].routes.clone();
+                self.shard.handle(now, Event::Opened { slot, routes });
+            } else {
+                // Closed by dropping: the client sees the end of the stream at once instead of silence.
+                self.counters.connections_refused.add(1);
+            }
+        } else if completion.result != -libc::ECANCELED {
+            self.accept_failed(listener);
+        }
+        if !completion.more && !self.listeners.is_empty() {
+            // An error (no descriptors) is not tried again at once: it would spin.
+            let pause = if completion.result < 0 { ACCEPT_AGAIN } else { Duration::ZERO };
+            self.accept_again.push((listener, now.mono + pause));
+        }
+    }
+
+    /// No descriptor is left: the spare one takes the oldest waiting client in and closes it, so that it is told.
+    fn accept_failed(&mut self, listener: u32) {
+        self.counters.accept_errors.add(1);
+        let Some(listener) = self.listeners.get(listener as usize) else { return };
+        if self.spare.take().is_some() {
+            let is_non_blocking = listener.socket.set_nonblocking(true).is_ok();
+            if is_non_blocking && listener.socket.accept().is_ok() {
+                self.counters.connections_refused.add(1);
+            }
+            self.spare = File::open("/dev/null").ok();
+        }
+    }
+
+    fn accept(&mut self, now: Mono) {
+        let (ring, listeners) = (&mut self.ring, &self.listeners);
+        self.accept_again.retain(|(index, at)| {
+            let is_due = *at <= now;
+            if is_due && let Some(listener) = listeners.get(*index as usize) {
+                ring.accept(listener.socket.as_raw_fd(), *index);
+            }
+            !is_due
+        });
+    }
+
+    fn received(&mut self, now: Now, completion: &Completion) {
+        let (slot, result) = (completion.slot, completion.result);
+        let is_open = self.sockets.is_open(slot);
+        if let Some(id) = completion.buffer {
+            if is_open && let Ok(len @ 1..) = usize::try_from(result) {
+                let bytes = self.ring.buffer(id, len);
+                self.shard.handle(now, Event::Received { slot, bytes });
+            }
+            self.ring.give_back(id);
+        }
+        let ended = !completion.more;
+        let again = result > 0 || matches!(-result, libc::ENOBUFS | libc::ECANCELED);
+        if result == -libc::ENOBUFS {
+            self.counters.receive_buffers_empty.add(1);
+        }
+        if is_open && result == 0 {
+            self.shard.handle(now, Event::EndOfStream { slot });
+        } else if is_open && !again {
+            self.shard.handle(now, Event::Broken { slot });
+        }
+        self.perform();
+        self.sockets.received(slot, ended, again);
+    }
+
+    /// Performs what the shard wishes.
+    fn perform(&mut self) {
+        while let Some(effect) = self.shard.poll_effect() {
+            match effect {
+                Effect::Send(core, message) => {
+                    if self.port.send(core, message) {
+                        self.counters.mesh_spilled.add(1);
+                    }
+                }
+                Effect::Close(slot) => self.close(slot),
+                Effect::ShutdownWrite(slot) => self.sockets.shutdown_write(slot),
+                Effect::Pause(slot) => self.sockets.pause(slot, &mut self.ring),
+                Effect::Resume(slot) => self.sockets.resume(slot),
+                Effect::StopListening => self.stop_listening(),
+                Effect::Quiet => _ = self.reports.send(Report::Quiet(self.port.me())),
+                Effect::Done => {
+                    _ = self.reports.send(Report::Done(self.port.me()));
+                    self.stops = true;
+                }
+            }
+        }
+    }
+
+    fn close(&mut self, slot: Slot) {
+        self.sockets.close(slot, &mut self.ring);
+    }
+
+    fn stop_listening(&mut self) {
+        for index in 0..self.listeners.len() as u32 {
+            self.ring.cancel(Op::Accept, Slot { index, generation: 0 });
+        }
+        self.listeners.clear();
+        self.accept_again.clear();
+    }
+}
