@@ -1,0 +1,63 @@
+# `make` lists the targets. Everything a target needs it sets up by itself; the only thing expected is the Rust toolchain
+# (and, for the live tests, Python 3 and Node, which are installed as packages when they are missing).
+
+CARGO ?= cargo
+CONFIG ?= examples/dev.json
+
+.DEFAULT_GOAL := help
+.PHONY: help run check test lint fmt sim live fuzz proto docs options doc clean
+
+help: ## lists the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+
+run: ## builds and starts the server on 127.0.0.1:8000 with examples/dev.json
+	@tuning/toolchain.sh
+	$(CARGO) build --release --quiet
+	@tuning/hello.sh $(CONFIG)
+	@exec $${CARGO_TARGET_DIR:-target}/release/corecast --config $(CONFIG)
+
+check: ## formatting, lints, architecture and unit tests: the quick part of `test`
+	@tuning/toolchain.sh
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --all-targets --quiet -- -D warnings
+	$(CARGO) test --quiet --lib --test architecture
+
+test: check ## everything: units, transcripts, simulation, the real binary, official clients with one core and with two
+	$(CARGO) test --quiet --tests
+	$(CARGO) build --release --quiet
+	$(CARGO) test --release --quiet --test simulation
+	tests/live/run.sh
+
+lint: ## clippy alone
+	$(CARGO) clippy --all-targets -- -D warnings
+
+fmt: ## formats the code
+	$(CARGO) fmt --all
+
+sim: ## the simulation with more seeds: make sim SEEDS=100000
+	CORECAST_SIM_SEEDS=$(or $(SEEDS),20000) $(CARGO) test --release --test simulation -- --nocapture
+
+live: ## the official clients against the real binary
+	$(CARGO) build --release --quiet
+	tests/live/run.sh
+
+fuzz: ## each parser for 60 seconds (installs cargo-fuzz)
+	@command -v cargo-fuzz >/dev/null 2>&1 || $(CARGO) install --quiet cargo-fuzz
+	@for target in http1 websocket commands api_body; do \
+		RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run $$target -- -max_total_time=60 -max_len=4096 || exit 1; \
+	done
+
+proto: ## generates src/proto from proto/
+	UPDATE=1 $(CARGO) test --quiet --test proto_fresh
+
+docs: options ## generates docs/options.md and docs/compatibility.md
+	UPDATE=1 $(CARGO) test --quiet --test compatibility
+
+options: ## generates docs/options.md from the option table
+	UPDATE=1 $(CARGO) test --quiet --test options_table
+
+doc: ## the documentation of the code
+	$(CARGO) doc --no-deps --document-private-items
+
+clean: ## removes what was built and installed
+	rm -rf target tests/live/.venv tests/live/node_modules

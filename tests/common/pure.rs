@@ -1,0 +1,170 @@
+//! Whole cores without a runtime: connections with endless room, messages that arrive at once, a clock that is set.
+
+use corecast::clock::{Mono, Now, UnixMillis};
+use corecast::config::settings::Settings;
+use corecast::counters::Counters;
+use corecast::hub::{Sent, Sink};
+use corecast::id::{Core, Slot};
+use corecast::session::Policy;
+use corecast::shard::{Effect, Event, Placement, Shard, Shared};
+use corecast::transport::admission::Gate;
+use corecast::transport::{Routes, Scope};
+use corecast::wire::handshake::Origins;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The time at which every world begins.
+pub const START_UNIX: u64 = 1_790_000_000;
+
+/// One connection as its peer sees it.
+#[derive(Default)]
+pub struct Wire {
+    pub core: usize,
+    pub slot: Option<Slot>,
+    /// Written by the server, not yet read.
+    pub bytes: Vec<u8>,
+    /// The server will write nothing more.
+    pub is_shut: bool,
+}
+
+pub struct Pure {
+    pub shards: Vec<Shard>,
+    wires: Vec<Wire>,
+    routes: Arc<Routes>,
+    pub now: Now,
+}
+
+struct Pipes<'a> {
+    wires: &'a mut [Wire],
+    core: usize,
+}
+
+impl Sink for Pipes<'_> {
+    fn send(&mut self, index: u32, bytes: &[u8]) -> Sent {
+        let is_it = |w: &&mut Wire| w.core == self.core && w.slot.is_some_and(|slot| slot.index == index);
+        match self.wires.iter_mut().find(is_it) {
+            Some(wire) => {
+                wire.bytes.extend_from_slice(bytes);
+                Sent::Bytes(bytes.len())
+            }
+            None => Sent::Broken,
+        }
+    }
+
+    fn watch(&mut self, _: u32) {
+        unreachable!("there is room")
+    }
+}
+
+impl Pure {
+    pub fn new(settings: &Settings, cores: usize) -> Pure {
+        let policy = Arc::new(Policy::new(settings).expect("good settings"));
+        let shared = Arc::new(Shared {
+            origins: Origins::new(&settings.client.allowed_origins).expect("good origins"),
+            gate: Gate::new(settings.client.connection_limit, settings.client.connection_rate_limit),
+            node: Default::default(),
+            counters: (0..cores).map(|_| Arc::new(Counters::default())).collect(),
+            render_metrics: |_| String::new(),
+            placement: Placement::new(1, cores),
+            settings: settings.clone(),
+        });
+        let now = Now { mono: Mono(0), wall: UnixMillis(START_UNIX * 1000) };
+        let shard = |core| Shard::new(Core(core), shared.clone(), policy.clone(), u64::from(core), now);
+        let routes = Arc::new(Routes::new(settings, Scope::All));
+        Pure { shards: (0..cores as u16).map(shard).collect(), wires: Vec::new(), routes, now }
+    }
+
+    /// A new connection; connections take the cores in turn.
+    pub fn open(&mut self) -> usize {
+        let at = self.wires.len();
+        let core = at % self.shards.len();
+        let slot = Slot { index: at as u32, generation: 0 };
+        self.wires.push(Wire { core, slot: Some(slot), ..Wire::default() });
+        self.shards[core].handle(self.now, Event::Opened { slot, routes: self.routes.clone() });
+        self.settle();
+        at
+    }
+
+    /// Bytes of the peer.
+    pub fn send(&mut self, wire: usize, mut bytes: Vec<u8>) {
+        let core = self.wires[wire].core;
+        for piece in bytes.chunks_mut(4096) {
+            let Some(slot) = self.wires[wire].slot else { return };
+            self.shards[core].handle(self.now, Event::Received { slot, bytes: piece });
+            self.settle();
+        }
+    }
+
+    /// What the server wrote since the last look.
+    pub fn take(&mut self, wire: usize) -> Vec<u8> {
+        std::mem::take(&mut self.wires[wire].bytes)
+    }
+
+    /// True when the server has closed the connection or its side of it.
+    pub fn is_over(&self, wire: usize) -> bool {
+        self.wires[wire].slot.is_none() || self.wires[wire].is_shut
+    }
+
+    /// The peer closes.
+    pub fn hang_up(&mut self, wire: usize) {
+        if let Some(slot) = self.wires[wire].slot {
+            self.shards[self.wires[wire].core].handle(self.now, Event::EndOfStream { slot });
+            self.settle();
+        }
+    }
+
+    /// Time passes, deadline by deadline.
+    pub fn advance(&mut self, delay: Duration) {
+        let (until, began) = (self.now.mono + delay, self.now);
+        loop {
+            let next = self.shards.iter().filter_map(Shard::next_deadline).min().unwrap_or(Mono::NEVER).min(until);
+            self.now.mono = next.max(self.now.mono);
+            self.now.wall = UnixMillis(began.wall.0 + self.now.mono.since(began.mono).as_millis() as u64);
+            let now = self.now;
+            self.shards.iter_mut().for_each(|shard| shard.handle(now, Event::Tick));
+            self.settle();
+            if self.now.mono >= until {
+                return;
+            }
+        }
+    }
+
+    /// Performs everything that is wished for until nothing is.
+    fn settle(&mut self) {
+        loop {
+            let mut busy = false;
+            for core in 0..self.shards.len() {
+                while let Some(effect) = self.shards[core].poll_effect() {
+                    busy = true;
+                    self.perform(core, effect);
+                }
+                let mut pipes = Pipes { wires: &mut self.wires, core };
+                while self.shards[core].flush(64, &mut pipes) {
+                    busy = true;
+                }
+            }
+            if !busy {
+                self.shards.iter().for_each(Shard::check_invariants);
+                return;
+            }
+        }
+    }
+
+    fn perform(&mut self, core: usize, effect: Effect) {
+        let find = |wires: &[Wire], slot: Slot| wires.iter().position(|w| w.core == core && w.slot == Some(slot));
+        match effect {
+            Effect::Send(to, message) => self.shards[to.index()].handle(self.now, Event::Message(message)),
+            Effect::Close(slot) => {
+                if let Some(at) = find(&self.wires, slot) {
+                    self.wires[at].slot = None;
+                }
+            }
+            Effect::ShutdownWrite(slot) => {
+                if let Some(at) = find(&self.wires, slot) {
+                    self.wires[at].is_shut = true;
+                }
+            }
+            _ => {}
+        }
+    }
+}

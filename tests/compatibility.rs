@@ -1,0 +1,312 @@
+//! `docs/compatibility.md` is made of this list and of the lists in the code; `UPDATE=1` writes it. Every row that
+//! says «works» or «differs» names its proof, and the proof must exist.
+
+use State::{Differs, NotYet, Works};
+use corecast::api::{ApiError, METHODS};
+use corecast::protocol::code::{Disconnect, Error, Unsubscribe};
+use std::fmt::Write;
+use std::path::Path;
+
+enum State {
+    Works,
+    NotYet,
+    Differs(&'static str),
+}
+
+/// Part, feature, state, proof: a test function or the beginning of a dialogue's name.
+type Row = (&'static str, &'static str, State, &'static str);
+
+const ROWS: &[Row] = &[
+    (
+        "Transports",
+        "WebSocket, JSON and Protobuf, subprotocols and query parameters",
+        Works,
+        "upgrades_are_judged_as_centrifugo_does",
+    ),
+    (
+        "Transports",
+        "pings of the server, pongs of the client, native ping mode",
+        Works,
+        "F31 an unanswered ping ends the connection",
+    ),
+    ("Transports", "permessage-deflate", NotYet, ""),
+    ("Transports", "SSE, HTTP stream, emulation, WebTransport, unidirectional transports", NotYet, ""),
+    ("Transports", "TLS, HTTP/2, HTTP/3", NotYet, ""),
+    (
+        "Client protocol",
+        "`connect` with JWT, anonymous, insecure and trusted-header access",
+        Works,
+        "F04 a token that expires",
+    ),
+    (
+        "Client protocol",
+        "server-side subscriptions of tokens and of `connect.subs`",
+        Works,
+        "F11 channels of the token",
+    ),
+    (
+        "Client protocol",
+        "`subscribe` with permissions and subscription tokens, `unsubscribe`",
+        Works,
+        "F59 and F60 to F65",
+    ),
+    ("Client protocol", "`publish`", Works, "F88 the publisher's push"),
+    ("Client protocol", "`rpc` with the ping extension; other methods answer 108", Works, "F105, F112, F113"),
+    (
+        "Client protocol",
+        "`presence`, `presence_stats`, `history`: 108, as in a namespace without the feature",
+        NotYet,
+        "",
+    ),
+    ("Client protocol", "`refresh`, `sub_refresh`: 108 after the checks that come before the token", NotYet, ""),
+    ("Client protocol", "recovery, positioning, delta, tags filter, join and leave", NotYet, ""),
+    (
+        "Client protocol",
+        "map and shared-poll subscriptions are refused as Centrifugo refuses them by default",
+        Works,
+        "F53 to F59",
+    ),
+    (
+        "Client protocol",
+        "expiry of connections (3005) and of subscriptions (2501)",
+        Works,
+        "F124 an expired subscription",
+    ),
+    (
+        "Client protocol",
+        "several commands in one message; replies in their order",
+        Works,
+        "F22 two commands in one message",
+    ),
+    (
+        "Client protocol",
+        "a message of the server holds one reply or push, never up to 16",
+        Differs("SDKs split messages either way; several frames leave in one write"),
+        "a_burst_reaches_each_socket_in_one_write",
+    ),
+    (
+        "Client protocol",
+        "bytes that are no UTF-8 within a JSON payload become U+FFFD",
+        Differs("a text frame must be UTF-8 (RFC 6455 8.1)"),
+        "strings_are_lenient",
+    ),
+    (
+        "Client protocol",
+        "bad UTF-8 in a text frame closes with 1007",
+        Differs("RFC 6455 8.1; Centrifugo does not look"),
+        "every_violation_has_its_code",
+    ),
+    (
+        "Client protocol",
+        "a close frame of one byte or with an illegal code closes with 1002",
+        Differs("RFC 6455 7.4"),
+        "every_violation_has_its_code",
+    ),
+    (
+        "Client protocol",
+        "with `pong_timeout` below zero every ping may be answered",
+        Differs("Centrifugo takes a second late pong for a bad request"),
+        "two_cores_lose_double_and_disorder_nothing",
+    ),
+    (
+        "Tokens",
+        "HS, RS, ES 256–512, previous HMAC key, audience, issuer, user id claim",
+        Works,
+        "public_keys_verify_their_own_algorithm_only",
+    ),
+    ("Tokens", "JWKS, EdDSA", NotYet, ""),
+    (
+        "Tokens",
+        "a disconnect code 3000 drops TCP; a reason above 123 bytes too",
+        Works,
+        "close_frames_carry_code_and_reason",
+    ),
+    (
+        "Channels",
+        "namespaces, boundaries, `channel_regex`, private and user-limited channels",
+        Works,
+        "subscribing_is_decided_in_order",
+    ),
+    ("Channels", "`publication_data_format`", Works, "publishing_is_decided_in_order"),
+    ("Channels", "history, presence, personal channels, proxies", NotYet, ""),
+    (
+        "Server API",
+        "HTTP: order of checks, keys, error bodies, transport error mode",
+        Works,
+        "the_order_of_checks_of_the_api_is_centrifugos",
+    ),
+    ("Server API", "`idempotency_key`", Works, "B27 a repeat of an idempotency key"),
+    (
+        "Server API",
+        "at most 100,000 idempotency keys per core are remembered",
+        Differs("a bound on memory; the oldest key is forgotten early"),
+        "the_oldest_key_makes_room_at_the_bound",
+    ),
+    (
+        "Server API",
+        "a request body above `corecast.http_api.max_body_size` (64 MiB) is answered 413",
+        Differs("Centrifugo has no limit"),
+        "ambiguous_and_broken_http_is_refused_and_closed",
+    ),
+    (
+        "Server API",
+        "`version` and `version_epoch` of `publish` are checked for their type and act only with history",
+        NotYet,
+        "",
+    ),
+    (
+        "Server API",
+        "paths that need cleaning (`//api`) are not found instead of redirected",
+        Differs("no known client asks for them"),
+        "the_order_of_checks_of_the_api_is_centrifugos",
+    ),
+    (
+        "Server API",
+        "a batch command `null` answers 107, an unknown `method` key 104",
+        Works,
+        "the_order_of_checks_of_the_api_is_centrifugos",
+    ),
+    ("Server API", "legacy `POST /api`, GRPC", NotYet, ""),
+    ("HTTP", "ambiguous framing is refused with 400 and close", Works, "each_ambiguity_has_its_refusal"),
+    (
+        "HTTP",
+        "slow heads and bodies are answered 408",
+        Differs("Centrifugo waits without limit"),
+        "a_head_that_drips_is_refused_after_ten_seconds",
+    ),
+    (
+        "Process",
+        "configuration of both dialects in JSON, YAML and TOML, environment, flags",
+        Works,
+        "a_bad_configuration_names_file_place_key_and_value",
+    ),
+    (
+        "Process",
+        "an unknown flag or command exits with 2",
+        Differs("Centrifugo exits with 0"),
+        "an_unknown_flag_or_command_exits_with_two",
+    ),
+    (
+        "Process",
+        "an option that is not served: warned about, or refused where silence would be dangerous",
+        Differs("see docs/options.md"),
+        "a_dangerous_option_that_is_not_served_is_refused",
+    ),
+    (
+        "Process",
+        "SIGTERM and SIGINT: 3001 to every client, exit 0; exit 1 at `shutdown.timeout`",
+        Works,
+        "sigterm_tells_every_client_and_exits_with_zero",
+    ),
+    ("Process", "a second signal ends at once", Differs("Centrifugo ignores it"), "a_second_signal_ends_at_once"),
+    ("Process", "SIGHUP reloads channel and client rules, all or nothing", Works, "a_reload_that_does_not_hold"),
+    (
+        "Process",
+        "`/metrics` under Centrifugo's names, as far as there is something to count",
+        Works,
+        "cells_of_all_cores_are_summed_under_one_head",
+    ),
+    ("Process", "a slow client gets 3008 behind the frame that was begun", Works, "a_slow_reader_is_disconnected"),
+    ("Process", "a core that panics ends the process with exit code 70", Differs("clients recover from a restart"), ""),
+    ("Process", "engines Redis and NATS, cluster, admin page, consumers", NotYet, ""),
+];
+
+/// Methods of Centrifugo's free edition.
+const API: &[&str] = &[
+    "publish",
+    "broadcast",
+    "subscribe",
+    "unsubscribe",
+    "disconnect",
+    "refresh",
+    "presence",
+    "presence_stats",
+    "history",
+    "history_remove",
+    "channels",
+    "info",
+    "rpc",
+];
+
+fn page() -> String {
+    let mut out = String::from(
+        "# Compatibility with Centrifugo\n\n\
+         What a team that moves from Centrifugo finds, feature by feature, with the test that proves it. Replies of the\n\
+         server API are those of v5.4.9 with the additions of v6 that do not conflict; what a client sees is v6.9.1.\n\
+         Made by `UPDATE=1 cargo test --test compatibility`; do not edit.\n",
+    );
+    let mut part = "";
+    for (of, feature, state, proof) in ROWS {
+        if *of != part {
+            part = of;
+            _ = write!(out, "\n## {part}\n\n| feature | state | proof |\n|---|---|---|\n");
+        }
+        let state = match state {
+            Works => "works".to_string(),
+            NotYet => "not yet".to_string(),
+            Differs(why) => format!("differs on purpose: {why}"),
+        };
+        let proof = if proof.is_empty() { String::new() } else { format!("`{proof}`") };
+        _ = writeln!(out, "| {feature} | {state} | {proof} |");
+    }
+    lists(&mut out);
+    out
+}
+
+/// What the code lists by itself.
+fn lists(out: &mut String) {
+    out.push_str("\n## Server API methods\n\n| method | state |\n|---|---|\n");
+    for name in API.iter().chain(&["batch"]) {
+        let is_served = *name == "batch" || METHODS.iter().any(|method| method.name == *name);
+        _ = writeln!(out, "| `{name}` | {} |", if is_served { "works" } else { "not yet (404)" });
+    }
+    out.push_str("\n## Codes that the server sends\n\n| kind | code | text |\n|---|---|---|\n");
+    for error in Error::ALL {
+        _ = writeln!(out, "| error reply | {} | {} |", error.code, error.message);
+    }
+    for error in ApiError::ALL {
+        _ = writeln!(out, "| server API error | {} | {} |", error.code, error.message);
+    }
+    for disconnect in Disconnect::ALL {
+        _ = writeln!(out, "| disconnect | {} | {} |", disconnect.code, disconnect.reason);
+    }
+    for unsubscribe in Unsubscribe::ALL {
+        _ = writeln!(out, "| unsubscribe | {} | {} |", unsubscribe.code, unsubscribe.reason);
+    }
+}
+
+/// All test code and dialogues in one text.
+fn proofs(folder: &Path, out: &mut String) {
+    for entry in std::fs::read_dir(folder).expect("readable") {
+        let path = entry.expect("an entry").path();
+        let is_kept_out =
+            path.file_name().is_some_and(|n| n == "node_modules" || n == ".venv" || n == "compatibility.rs");
+        if path.is_dir() && !is_kept_out {
+            proofs(&path, out);
+        } else if path.extension().is_some_and(|e| e == "rs" || e == "txt") && !is_kept_out {
+            out.push_str(&std::fs::read_to_string(&path).expect("text"));
+        }
+    }
+}
+
+#[test]
+fn the_page_is_fresh() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/compatibility.md");
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(&path, page()).expect("written");
+    }
+    let present = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(present == page(), "run `make docs`");
+}
+
+#[test]
+fn every_proof_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut text = String::new();
+    ["src", "tests"].iter().for_each(|folder| proofs(&root.join(folder), &mut text));
+    for (_, feature, state, proof) in ROWS {
+        let names = [format!("fn {proof}"), format!("# {proof}")];
+        assert!(proof.is_empty() || names.iter().any(|name| text.contains(name)), "{feature}: no {proof}");
+        assert!(!proof.is_empty() || matches!(state, NotYet | Differs(_)), "{feature} has no proof");
+    }
+}

@@ -1,0 +1,80 @@
+//! What happens at the bounds: slow readers, descriptors, channels, memory and time of idle connections.
+
+use super::CONFIG;
+use super::common::server::Server;
+use super::common::socket::Socket;
+use std::io::Read;
+use std::time::Duration;
+
+#[test]
+fn a_slow_reader_is_disconnected_and_the_others_are_not() {
+    let server = Server::start(CONFIG, 2);
+    let mut slow = Socket::subscribed(&server, &["open:flood"]);
+    let mut fast = Socket::subscribed(&server, &["open:flood"]);
+    let data = "y".repeat(60_000);
+    let reader =
+        std::thread::spawn(move || (0..400).map(|_| fast.text().expect("kept")).filter(|t| t.len() > 60_000).count());
+    for _ in 0..400 {
+        assert_eq!(server.api("publish", &format!(r#"{{"channel":"open:flood","data":"{data}"}}"#)).0, 200);
+    }
+    assert_eq!(reader.join().expect("the fast reader"), 400);
+    // What was begun is completed, then comes the close frame; what waited behind it is gone.
+    let closed = slow.closed();
+    assert_eq!(closed, Some((3008, "slow".into())));
+    let metrics = server.request("GET", "/metrics", "", "").1;
+    assert!(metrics.contains("corecast_slow_clients_total 1\n"), "{metrics}");
+}
+
+#[test]
+fn the_hundred_and_twenty_ninth_subscription_is_one_too_many() {
+    let server = Server::start(CONFIG, 2);
+    let mut socket = Socket::subscribed(&server, &[]);
+    for n in 0..129 {
+        socket.send(&format!(r#"{{"id":{},"subscribe":{{"channel":"open:{n}"}}}}"#, n + 2));
+    }
+    let replies: Vec<String> = (0..129).map(|_| socket.text().expect("a reply")).collect();
+    assert!(replies[..128].iter().all(|reply| reply.ends_with(r#""subscribe":{}}"#)));
+    assert_eq!(replies[128], r#"{"id":130,"error":{"code":106,"message":"limit exceeded"}}"#);
+    let long = format!("open:{}", "a".repeat(251));
+    socket.send(&format!(r#"{{"id":200,"subscribe":{{"channel":"{long}"}}}}"#));
+    assert_eq!(socket.text().as_deref(), Some(r#"{"id":200,"error":{"code":107,"message":"bad request"}}"#));
+}
+
+#[test]
+fn without_descriptors_new_clients_are_turned_away_and_old_ones_served() {
+    let server = Server::start_under(&["prlimit", "--nofile=160:160"], CONFIG, &["--cores", "1"]);
+    let mut kept: Vec<Socket> = (0..60).map(|_| Socket::subscribed(&server, &["open:kept"])).collect();
+    let mut crowd: Vec<std::net::TcpStream> = (0..120).map(|_| server.connect()).collect();
+    let last = crowd.last_mut().expect("a crowd");
+    let mut byte = [0];
+    assert!(matches!(last.read(&mut byte), Ok(0) | Err(_)), "turned away instead of left waiting");
+    // Those who are in do not notice: a client publishes, all get it.
+    kept[0].send(r#"{"id":9,"publish":{"channel":"open:kept","data":1}}"#);
+    for socket in &mut kept {
+        assert!(socket.text().is_some_and(|text| text.contains(r#""data":1"#)));
+    }
+    drop(crowd);
+    let deadline = std::time::Instant::now() + super::common::server::PATIENCE;
+    while std::panic::catch_unwind(|| server.request("GET", "/health", "", "")).map_or(0, |a| a.0) != 200 {
+        assert!(std::time::Instant::now() < deadline, "room again, service again");
+    }
+}
+
+#[test]
+fn idle_connections_cost_little_memory_and_no_time() {
+    let server = Server::start(CONFIG, 1);
+    let connect = |count: usize| -> Vec<Socket> { (0..count).map(|_| Socket::subscribed(&server, &[])).collect() };
+    let first = connect(2_000);
+    let before = server.anonymous_memory_kib();
+    let second = connect(8_000);
+    let after = server.anonymous_memory_kib();
+    let bytes_each = (after.saturating_sub(before)) * 1024 / second.len() as u64;
+    println!("{bytes_each} bytes of memory for each idle connection");
+    assert!(bytes_each <= 2048, "{bytes_each} bytes each");
+    // Nobody talks: the first pings are 12.5 s away. An awake core would burn 100 ticks a second.
+    let before = server.cpu_ticks();
+    std::thread::park_timeout(Duration::from_secs(2));
+    let ticks = server.cpu_ticks() - before;
+    println!("{ticks} ticks of 10 ms in 2 s with {} idle connections", first.len() + second.len());
+    assert!(ticks <= 20, "{ticks} ticks: a busy loop");
+}

@@ -1,0 +1,22 @@
+//! The real binary over real sockets: deliveries across cores, bad input, slow readers, floods, signals, refused starts.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod bad_input;
+mod delivery;
+mod limits;
+mod start;
+mod stop;
+
+/// One open namespace, key `k`.
+const CONFIG: &str = r#"{
+  "client": {"allow_anonymous_connect_without_token": true, "allowed_origins": ["https://good.example"]},
+  "http_api": {"key": "k"},
+  "health": {"enabled": true},
+  "prometheus": {"enabled": true},
+  "channel": {"namespaces": [
+    {"name": "open", "allow_subscribe_for_client": true, "allow_subscribe_for_anonymous": true,
+     "allow_publish_for_client": true, "allow_publish_for_anonymous": true}
+  ]}
+}"#;

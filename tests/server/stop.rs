@@ -1,0 +1,80 @@
+//! The orderly end, and the one that is not.
+
+use super::CONFIG;
+use super::common::server::Server;
+use super::common::socket::Socket;
+use std::io::{Read, Write};
+
+#[test]
+fn sigterm_tells_every_client_and_exits_with_zero() {
+    for (cores, signal) in [(1, "TERM"), (2, "INT")] {
+        let mut server = Server::start(CONFIG, cores);
+        let mut sockets: Vec<Socket> = (0..20).map(|_| Socket::subscribed(&server, &["open:end"])).collect();
+        assert_eq!(server.api("publish", r#"{"channel":"open:end","data":"last"}"#).0, 200);
+        server.signal(signal);
+        for socket in &mut sockets {
+            assert!(socket.text().is_some_and(|text| text.contains("last")), "what was published comes first");
+            assert_eq!(socket.closed(), Some((3001, "shutdown".into())));
+            socket.close(3001);
+        }
+        assert_eq!(server.wait(), Some(0));
+    }
+}
+
+#[test]
+fn an_idle_http_connection_ends_with_the_server() {
+    let mut server = Server::start(CONFIG, 1);
+    let mut stream = server.connect();
+    stream.write_all(b"GET /health HTTP/1.1\r\nHost: t\r\n\r\n").expect("open");
+    let mut answer = [0; 4096];
+    assert!(stream.read(&mut answer).expect("an answer") > 0);
+    server.signal("TERM");
+    assert_eq!(stream.read(&mut answer).expect("the end"), 0);
+    drop(stream);
+    assert_eq!(server.wait(), Some(0));
+}
+
+#[test]
+fn a_client_that_does_not_let_go_is_cut_at_the_time_limit() {
+    let config = CONFIG.replacen('{', r#"{"shutdown": {"timeout": "1s"},"#, 1);
+    let mut server = Server::start(&config, 1);
+    let mut socket = Socket::subscribed(&server, &[]);
+    server.signal("TERM");
+    assert_eq!(socket.closed(), Some((3001, "shutdown".into())));
+    // It answers nothing and does not close.
+    assert_eq!(server.wait(), Some(1));
+    let line = server.wait_for_log("shutdown.timeout");
+    assert!(line.contains("1 connections were cut"), "{line}");
+}
+
+#[test]
+fn a_second_signal_ends_at_once() {
+    let mut server = Server::start(CONFIG, 1);
+    let mut socket = Socket::subscribed(&server, &[]);
+    server.signal("TERM");
+    assert_eq!(socket.closed(), Some((3001, "shutdown".into())));
+    server.signal("TERM");
+    assert_eq!(server.wait(), Some(1));
+}
+
+#[test]
+fn a_reload_that_does_not_hold_keeps_the_old_rules_and_one_that_holds_replaces_them() {
+    let mut server = Server::start(CONFIG, 2);
+    let mut socket = Socket::subscribed(&server, &[]);
+    server.rewrite_config("{ not json");
+    server.signal("HUP");
+    server.wait_for_log("not reloaded");
+    socket.send(r#"{"id":50,"subscribe":{"channel":"late:a"}}"#);
+    assert!(socket.text().is_some_and(|text| text.contains("102")));
+    server.rewrite_config(&CONFIG.replace("\"open\"", "\"late\""));
+    server.signal("HUP");
+    server.wait_for_log("reloaded");
+    // The line is written when every core has been told; each takes the rules over with its next turn.
+    let deadline = std::time::Instant::now() + super::common::server::PATIENCE;
+    let mut reply = String::new();
+    while reply != r#"{"id":51,"subscribe":{}}"# {
+        assert!(std::time::Instant::now() < deadline, "{reply}");
+        socket.send(r#"{"id":51,"subscribe":{"channel":"late:a"}}"#);
+        reply = socket.text().expect("a reply");
+    }
+}

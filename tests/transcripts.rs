@@ -1,0 +1,80 @@
+//! Dialogues of the client protocol (`tests/transcripts/*.txt`), played on whole cores in virtual time and on the real
+//! binary, in JSON and in Protobuf, with one core and with two.
+//!
+//! A file holds dialogues. `# name` begins one; every dialogue is a connection of its own, further connections are
+//! numbered (`2→`, `2←`). Lines:
+//!
+//! ```text
+//! → {"id":1,"connect":{}}        the client sends one message; ⏎ stands for a newline in it
+//! ← {"id":1,"connect":{…}}       the server sends this message; "<CID>" and its like match and are remembered
+//! ⊗ 3501 bad request             the server closes with this code and reason
+//! ∅                              the server has sent nothing (virtual time only) or TCP has ended without a close frame
+//! advance 25s                    time passes (virtual time only: such a dialogue is not played on the real binary)
+//! api publish {…} ⇒ {…}          a call of the server API and its answer
+//! only json | only pure          where the dialogue makes sense
+//! query ?format=protobuf         of the next connection
+//! ```
+//!
+//! In a sent line `<jwt {"sub":"42","exp":"now+60"}>` stands for a token under the key `secret`.
+
+mod common;
+#[path = "transcripts/player.rs"]
+mod player;
+
+use player::{Dialogue, Encoding, Live, Player, PureLink};
+
+const CONFIG: &str = include_str!("transcripts/config.json");
+
+fn dialogues() -> Vec<Dialogue> {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts");
+    let mut files: Vec<_> = std::fs::read_dir(folder).expect("the folder").map(|e| e.expect("a file").path()).collect();
+    files.sort();
+    let texts = files.iter().filter(|path| path.extension().is_some_and(|e| e == "txt"));
+    let dialogues: Vec<Dialogue> = texts.flat_map(|path| player::parse(path)).collect();
+    assert!(dialogues.len() > 50, "the dialogues are found");
+    dialogues
+}
+
+fn play_pure(cores: usize) {
+    for dialogue in dialogues() {
+        for encoding in dialogue.encodings() {
+            let settings = player::settings(CONFIG);
+            Player::new(PureLink::new(&settings, cores), encoding).play(&dialogue);
+        }
+    }
+}
+
+fn play_live(cores: usize) {
+    let server = common::server::Server::start(CONFIG, cores);
+    for dialogue in dialogues().into_iter().filter(|dialogue| !dialogue.is_pure()) {
+        for encoding in dialogue.encodings() {
+            Player::new(Live::new(&server), encoding).play(&dialogue);
+        }
+    }
+}
+
+#[test]
+fn dialogues_on_one_core_in_virtual_time() {
+    play_pure(1);
+}
+
+#[test]
+fn dialogues_on_two_cores_in_virtual_time() {
+    play_pure(2);
+}
+
+#[test]
+fn dialogues_on_the_real_binary_with_one_core() {
+    play_live(1);
+}
+
+#[test]
+fn dialogues_on_the_real_binary_with_two_cores() {
+    play_live(2);
+}
+
+#[test]
+fn both_encodings_are_played() {
+    let both = dialogues().iter().filter(|d| d.encodings().contains(&Encoding::Protobuf)).count();
+    assert!(both > 30, "{both}");
+}

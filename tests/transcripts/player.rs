@@ -1,0 +1,410 @@
+//! Plays a dialogue over a link.
+
+use crate::common::pure::{Pure, START_UNIX};
+use crate::common::server::Server;
+use crate::common::ws::{Arrival, Peer, upgrade};
+use corecast::config::settings::Settings;
+use corecast::proto::client::{Command, Reply};
+use corecast::proto::json;
+use corecast::wire::websocket::Opcode;
+use prost::Message;
+use serde_json::Value;
+use std::collections::{BTreeMap, VecDeque};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::time::Duration;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Encoding {
+    Json,
+    Protobuf,
+}
+
+#[derive(Clone, Debug)]
+enum Line {
+    Send(usize, String),
+    Binary(usize, Vec<u8>),
+    Expect(usize, String),
+    Close(usize, u16, String),
+    Nothing(usize),
+    Advance(Duration),
+    Api { method: String, body: String, answer: String },
+    Query(String),
+}
+
+#[derive(Clone, Debug)]
+pub struct Dialogue {
+    name: String,
+    lines: Vec<Line>,
+    only_json: bool,
+    only_pure: bool,
+}
+
+impl Dialogue {
+    pub fn encodings(&self) -> Vec<Encoding> {
+        if self.only_json { vec![Encoding::Json] } else { vec![Encoding::Json, Encoding::Protobuf] }
+    }
+
+    pub fn is_pure(&self) -> bool {
+        self.only_pure || self.lines.iter().any(|line| matches!(line, Line::Advance(_) | Line::Nothing(_)))
+    }
+}
+
+/// The dialogues of one file.
+pub fn parse(path: &Path) -> Vec<Dialogue> {
+    let text = std::fs::read_to_string(path).expect("a dialogue file");
+    let mut dialogues: Vec<Dialogue> = Vec::new();
+    for (number, line) in text.lines().enumerate().map(|(n, line)| (n + 1, line.trim())) {
+        if line.is_empty() || line.starts_with("//") {
+            continue;
+        }
+        if let Some(name) = line.strip_prefix("# ") {
+            let name = format!("{}:{number} {name}", path.file_name().expect("a name").to_string_lossy());
+            dialogues.push(Dialogue { name, lines: Vec::new(), only_json: false, only_pure: false });
+            continue;
+        }
+        let dialogue = dialogues.last_mut().unwrap_or_else(|| panic!("{path:?}:{number}: no dialogue has begun"));
+        match line {
+            "only json" => dialogue.only_json = true,
+            "only pure" => dialogue.only_pure = true,
+            _ => dialogue.lines.push(parse_line(line).unwrap_or_else(|| panic!("{path:?}:{number}: {line}"))),
+        }
+    }
+    dialogues
+}
+
+fn parse_line(line: &str) -> Option<Line> {
+    if let Some(rest) = line.strip_prefix("advance ") {
+        let (number, unit) = rest.split_at(rest.find(|c: char| !c.is_ascii_digit())?);
+        let number = number.parse().ok()?;
+        return Some(Line::Advance(if unit == "ms" {
+            Duration::from_millis(number)
+        } else {
+            Duration::from_secs(number)
+        }));
+    }
+    if let Some(rest) = line.strip_prefix("api ") {
+        let (call, answer) = rest.split_once(" ⇒ ")?;
+        let (method, body) = call.split_once(' ')?;
+        return Some(Line::Api { method: method.into(), body: body.into(), answer: answer.into() });
+    }
+    if let Some(rest) = line.strip_prefix("query ") {
+        return Some(Line::Query(rest.into()));
+    }
+    let (who, line) = match line.chars().next()? {
+        digit @ '1'..='9' => (digit as usize - '1' as usize, &line[1..]),
+        _ => (0, line),
+    };
+    let (sign, rest) = line.split_at(line.chars().next()?.len_utf8());
+    let rest = rest.trim();
+    Some(match sign {
+        "→" => Line::Send(who, rest.replace('⏎', "\n")),
+        "⇢" => {
+            let byte = |pair: &str| u8::from_str_radix(pair, 16).expect("hex");
+            Line::Binary(who, rest.split(' ').filter(|pair| !pair.is_empty()).map(byte).collect())
+        }
+        "←" => Line::Expect(who, rest.into()),
+        "⊗" => {
+            let (code, reason) = rest.split_once(' ').unwrap_or((rest, ""));
+            Line::Close(who, code.parse().ok()?, reason.into())
+        }
+        "∅" => Line::Nothing(who),
+        _ => return None,
+    })
+}
+
+/// How bytes get to a server and back.
+pub trait Link {
+    fn open(&mut self) -> usize;
+    fn send(&mut self, connection: usize, bytes: Vec<u8>);
+    /// More bytes of the server; `None` when nothing more comes.
+    fn receive(&mut self, connection: usize) -> Option<Vec<u8>>;
+    fn advance(&mut self, delay: Duration);
+    fn api(&mut self, method: &str, body: &str) -> String;
+    fn now_unix(&self) -> i64;
+}
+
+pub struct PureLink(Pure);
+
+impl PureLink {
+    pub fn new(settings: &Settings, cores: usize) -> PureLink {
+        PureLink(Pure::new(settings, cores))
+    }
+}
+
+impl Link for PureLink {
+    fn open(&mut self) -> usize {
+        self.0.open()
+    }
+
+    fn send(&mut self, connection: usize, bytes: Vec<u8>) {
+        self.0.send(connection, bytes);
+    }
+
+    fn receive(&mut self, connection: usize) -> Option<Vec<u8>> {
+        let bytes = self.0.take(connection);
+        (!bytes.is_empty()).then_some(bytes)
+    }
+
+    fn advance(&mut self, delay: Duration) {
+        self.0.advance(delay);
+    }
+
+    fn api(&mut self, method: &str, body: &str) -> String {
+        let connection = self.0.open();
+        self.0.send(connection, request(method, body));
+        crate::common::server::parse_answer(&self.0.take(connection)).1
+    }
+
+    fn now_unix(&self) -> i64 {
+        START_UNIX as i64 + self.0.now.mono.since(Default::default()).as_secs() as i64
+    }
+}
+
+pub struct Live<'a> {
+    server: &'a Server,
+    streams: Vec<TcpStream>,
+}
+
+impl Live<'_> {
+    pub fn new(server: &Server) -> Live<'_> {
+        Live { server, streams: Vec::new() }
+    }
+}
+
+impl Link for Live<'_> {
+    fn open(&mut self) -> usize {
+        self.streams.push(self.server.connect());
+        self.streams.len() - 1
+    }
+
+    fn send(&mut self, connection: usize, bytes: Vec<u8>) {
+        // The server may have closed already: what it said then is what counts.
+        _ = self.streams[connection].write_all(&bytes);
+    }
+
+    fn receive(&mut self, connection: usize) -> Option<Vec<u8>> {
+        let mut bytes = vec![0; 65536];
+        match self.streams[connection].read(&mut bytes) {
+            Ok(0) | Err(_) => None,
+            Ok(n) => Some(bytes[..n].to_vec()),
+        }
+    }
+
+    fn advance(&mut self, _: Duration) {
+        unreachable!("dialogues with time are not played here")
+    }
+
+    fn api(&mut self, method: &str, body: &str) -> String {
+        self.server.api(method, body).1
+    }
+
+    fn now_unix(&self) -> i64 {
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_secs() as i64
+    }
+}
+
+fn request(method: &str, body: &str) -> Vec<u8> {
+    let length = body.len();
+    format!(
+        "POST /api/{method} HTTP/1.1\r\nHost: test\r\nConnection: close\r\nX-API-Key: k\r\nContent-Length: {length}\r\n\r\n{body}"
+    )
+    .into_bytes()
+}
+
+/// The settings of the dialogues' configuration.
+pub fn settings(config: &str) -> Settings {
+    crate::common::load(config)
+}
+
+struct Connection {
+    link: usize,
+    peer: Peer,
+    arrived: VecDeque<Arrival>,
+}
+
+pub struct Player<L> {
+    link: L,
+    encoding: Encoding,
+    connections: Vec<Connection>,
+    query: String,
+    names: BTreeMap<String, Value>,
+}
+
+impl<L: Link> Player<L> {
+    pub fn new(link: L, encoding: Encoding) -> Player<L> {
+        Player { link, encoding, connections: Vec::new(), query: String::new(), names: BTreeMap::new() }
+    }
+
+    pub fn play(&mut self, dialogue: &Dialogue) {
+        for line in &dialogue.lines {
+            let context = format!("{} ({:?}): {line:?}", dialogue.name, self.encoding);
+            self.line(line, &context);
+        }
+    }
+
+    fn line(&mut self, line: &Line, context: &str) {
+        match line {
+            Line::Query(query) => self.query = query.clone(),
+            Line::Advance(delay) => self.link.advance(*delay),
+            Line::Api { method, body, answer } => {
+                let got = self.link.api(method, body);
+                let got: Value = serde_json::from_str(&got).unwrap_or_else(|e| panic!("{context}: {e}: {got}"));
+                self.compare(answer, &got, context);
+            }
+            Line::Send(who, text) => self.send(*who, text),
+            Line::Binary(who, bytes) => self.send_frame(*who, Opcode::Binary, bytes),
+            Line::Expect(who, text) => {
+                let arrival = self.next(*who);
+                let got = self.value(arrival, context);
+                self.compare(text, &got, context);
+            }
+            Line::Close(who, code, reason) => match self.next(*who) {
+                Some(Arrival::Close(got, text)) => {
+                    assert_eq!((got, text.as_str()), (Some(*code), reason.as_str()), "{context}");
+                }
+                other => panic!("{context}: {other:?}"),
+            },
+            Line::Nothing(who) => {
+                let arrival = self.next(*who);
+                assert_eq!(arrival, None, "{context}");
+            }
+        }
+    }
+
+    fn connection(&mut self, who: usize) -> &mut Connection {
+        while self.connections.len() <= who {
+            let link = self.link.open();
+            let mut query = std::mem::take(&mut self.query);
+            if self.encoding == Encoding::Protobuf {
+                query = format!("{}{}cf_protocol=protobuf", query, if query.is_empty() { "?" } else { "&" });
+            }
+            self.link.send(link, upgrade(&query, ""));
+            self.connections.push(Connection { link, peer: Peer::default(), arrived: VecDeque::new() });
+        }
+        &mut self.connections[who]
+    }
+
+    fn send(&mut self, who: usize, text: &str) {
+        let text = self.fill_in(text);
+        match self.encoding {
+            Encoding::Json => self.send_frame(who, Opcode::Text, text.as_bytes()),
+            Encoding::Protobuf => {
+                let mut bytes = Vec::new();
+                for line in text.lines() {
+                    let command: Command = json::decode(line.as_bytes()).expect("a command that both encodings have");
+                    command.encode_length_delimited(&mut bytes).expect("room");
+                }
+                self.send_frame(who, Opcode::Binary, &bytes);
+            }
+        }
+    }
+
+    fn send_frame(&mut self, who: usize, opcode: Opcode, payload: &[u8]) {
+        let connection = self.connection(who);
+        let (link, frame) = (connection.link, connection.peer.frame(opcode, payload));
+        self.link.send(link, frame);
+    }
+
+    /// Tokens and remembered names in a line that is sent.
+    fn fill_in(&self, text: &str) -> String {
+        let mut out = text.to_string();
+        while let Some(at) = out.find("<jwt ") {
+            let end = at + out[at..].find("}>").expect("the end of the claims") + 2;
+            let claims = &out[at + 5..end - 1];
+            let token = sign(claims, self.link.now_unix());
+            out.replace_range(at..end, &token);
+        }
+        for (name, value) in &self.names {
+            out = out.replace(name.as_str(), value.as_str().unwrap_or_default());
+        }
+        out
+    }
+
+    fn next(&mut self, who: usize) -> Option<Arrival> {
+        self.connection(who);
+        loop {
+            let connection = &mut self.connections[who];
+            if let Some(arrival) = connection.arrived.pop_front() {
+                return Some(arrival);
+            }
+            let bytes = self.link.receive(connection.link)?;
+            let messages = connection.peer.take(&bytes).into_iter().flat_map(split);
+            connection.arrived.extend(messages);
+        }
+    }
+
+    fn value(&self, arrival: Option<Arrival>, context: &str) -> Value {
+        match (arrival, self.encoding) {
+            (Some(Arrival::Text(text)), Encoding::Json) => {
+                serde_json::from_slice(&text).unwrap_or_else(|e| panic!("{context}: {e}"))
+            }
+            (Some(Arrival::Binary(bytes)), Encoding::Protobuf) => {
+                let reply = Reply::decode(bytes.as_slice()).unwrap_or_else(|e| panic!("{context}: {e}"));
+                let mut text = Vec::new();
+                corecast::protocol::reply::encode_reply(corecast::protocol::command::Protocol::Json, &reply, &mut text)
+                    .unwrap_or_else(|_| panic!("{context}: not JSON"));
+                serde_json::from_slice(&text).unwrap_or_else(|e| panic!("{context}: {e}"))
+            }
+            (other, _) => panic!("{context}: {other:?}"),
+        }
+    }
+
+    fn compare(&mut self, expected: &str, got: &Value, context: &str) {
+        let expected: Value = serde_json::from_str(expected).unwrap_or_else(|e| panic!("{context}: {e}"));
+        if !self.fits(&expected, got) {
+            panic!("{context}\n expected {expected}\n      got {got}");
+        }
+    }
+
+    fn fits(&mut self, expected: &Value, got: &Value) -> bool {
+        match (expected, got) {
+            (Value::String(name), _) if name.starts_with('<') && name.ends_with('>') => self.fits_name(name, got),
+            (Value::Object(a), Value::Object(b)) => {
+                a.len() == b.len()
+                    && a.iter().all(|(key, value)| b.get(key).is_some_and(|other| self.fits(value, other)))
+            }
+            (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| self.fits(a, b)),
+            _ => expected == got,
+        }
+    }
+
+    /// `<T 60>` is a number near 60; any other name is remembered at its first use.
+    fn fits_name(&mut self, name: &str, got: &Value) -> bool {
+        if let Some(number) = name.strip_prefix("<T ").and_then(|rest| rest.strip_suffix('>')) {
+            let number: i64 = number.parse().expect("a number");
+            return got.as_i64().is_some_and(|got| (got - number).abs() <= 1);
+        }
+        self.names.entry(name.to_string()).or_insert_with(|| got.clone()) == got
+    }
+}
+
+/// One message may hold several replies.
+fn split(arrival: Arrival) -> Vec<Arrival> {
+    match arrival {
+        Arrival::Text(text) => text.split(|b| *b == b'\n').map(|line| Arrival::Text(line.to_vec())).collect(),
+        Arrival::Binary(bytes) => {
+            let (mut rest, mut all) = (bytes.as_slice(), Vec::new());
+            while !rest.is_empty() {
+                let len = prost::decode_length_delimiter(&mut rest).expect("a length");
+                all.push(Arrival::Binary(rest[..len].to_vec()));
+                rest = &rest[len..];
+            }
+            all
+        }
+        other => vec![other],
+    }
+}
+
+/// A token; `"now+60"` in the claims is a time.
+fn sign(claims: &str, now: i64) -> String {
+    let mut claims: Value = serde_json::from_str(claims).expect("claims");
+    for value in claims.as_object_mut().expect("an object").values_mut() {
+        if let Some(offset) = value.as_str().and_then(|text| text.strip_prefix("now")) {
+            *value = Value::from(now + offset.parse::<i64>().expect("an offset"));
+        }
+    }
+    let key = jsonwebtoken::EncodingKey::from_secret(b"secret");
+    jsonwebtoken::encode(&jsonwebtoken::Header::new(jsonwebtoken::Algorithm::HS256), &claims, &key).expect("a token")
+}
