@@ -29,6 +29,8 @@ pub mod conn;
 
 pub mod shard;
 
+pub mod client;
+
 pub mod runtime;
 
 pub mod metrics;

@@ -18,7 +18,7 @@ pub(super) fn command() -> Command {
         .subcommands(commands())
 }
 
-fn commands() -> [Command; 7] {
+fn commands() -> [Command; 9] {
     let user = || Arg::new("user").short('u').long("user").default_value("").help("user ID; empty: anonymous");
     let ttl = || {
         let ttl = Arg::new("ttl").short('t').long("ttl").default_value("604800").allow_negative_numbers(true);
@@ -46,7 +46,34 @@ fn commands() -> [Command; 7] {
         ]),
         Command::new("checktoken").about("Check a connection token").args([read(), token()]),
         Command::new("checksubtoken").about("Check a subscription token").args([read(), token()]),
+        watch(),
+        publish(),
     ]
+}
+
+fn url(default: &'static str) -> Arg {
+    Arg::new("url").long("url").value_name("URL").default_value(default).help("where the server is")
+}
+
+fn watch() -> Command {
+    let protobuf = Arg::new("protobuf").long("protobuf").action(ArgAction::SetTrue).help("speak Protobuf, not JSON");
+    let channels = Arg::new("channel").required(true).num_args(1..).value_name("CHANNEL").help("what to watch");
+    Command::new("watch").about("Print publications as they come, a JSON line each").args([
+        channels,
+        url("ws://127.0.0.1:8000/connection/websocket"),
+        Arg::new("token").long("token").value_name("JWT").help("connection token"),
+        protobuf,
+    ])
+}
+
+fn publish() -> Command {
+    Command::new("publish").about("Publish one message over the server API").args([
+        Arg::new("channel").required(true).value_name("CHANNEL").help("where to"),
+        Arg::new("data").required(true).value_name("DATA").help("JSON; anything else counts as a string"),
+        url("http://127.0.0.1:8000/api"),
+        Arg::new("key").long("key").short('k').value_name("KEY").help("API key; without it that of the configuration"),
+        config("path of the configuration that holds the key"),
+    ])
 }
 
 fn config(help: &'static str) -> Arg {

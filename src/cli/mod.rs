@@ -9,8 +9,10 @@ mod checktoken;
 mod genconfig;
 mod gentoken;
 pub mod log;
+mod publish;
 mod source;
 mod version;
+mod watch;
 
 use crate::config::{Loaded, Warning, settings::Settings};
 use std::process::ExitCode;
@@ -34,6 +36,8 @@ pub fn main(run: impl FnOnce(Settings, &Reread) -> Result<(), String>) -> ExitCo
         "gentoken" => gentoken::connection(matches),
         "gensubtoken" => gentoken::subscription(matches),
         "checktoken" => checktoken::connection(matches),
+        "watch" => watch::run(matches),
+        "publish" => publish::run(matches),
         _ => checktoken::subscription(matches),
     };
     match answer {

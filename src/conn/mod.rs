@@ -125,6 +125,8 @@ pub struct Ending {
     pub decoder: Option<websocket::Decoder>,
     /// The peer has its turn: its close frame, its end of stream or the deadline ends the connection.
     pub awaits_close: bool,
+    /// Both close frames are under way: nothing of the peer is awaited any more.
+    pub is_agreed: bool,
     /// Everything was handed to the kernel, and the peer was told that nothing more comes.
     pub is_drained: bool,
 }
@@ -177,6 +179,11 @@ impl Conn {
 }
 
 impl Http {
+    /// True when a head was read and its answer is not out yet.
+    pub fn is_in_request(&self) -> bool {
+        matches!(self.waits_for, WaitsFor::Body | WaitsFor::Answer)
+    }
+
     /// Sets the deadline for what is awaited now. It moves only when what is awaited changes or when a body makes
     /// progress, so that a drip of bytes gains nothing.
     pub fn wait_for(&mut self, what: WaitsFor, now: Mono) {

@@ -39,7 +39,13 @@ impl Shard {
         }
         self.output.queue(conn.slot.index, &Block::from(frame));
         self.end_session(conn);
-        self.end_after_output(conn);
+        self.end_agreed(conn);
+    }
+
+    /// Both sides have said close: TCP ends as soon as our frame is written (RFC 6455 7.1.1).
+    fn end_agreed(&mut self, conn: &mut Conn) {
+        self.ending(conn).is_agreed = true;
+        self.output.notify_drained(conn.slot.index);
     }
 
     /// After an error reply to `connect` nothing is answered, and TCP ends without a close frame when the client has
@@ -58,7 +64,7 @@ impl Shard {
     fn ending<'a>(&mut self, conn: &'a mut Conn) -> &'a mut Ending {
         if !matches!(conn.kind, Kind::Ending(_)) {
             let deadline = self.now.mono + Duration::from_millis(limits::CLOSE_TIMEOUT_MS);
-            let ending = Ending { deadline, decoder: None, awaits_close: false, is_drained: false };
+            let ending = Ending { deadline, decoder: None, awaits_close: false, is_agreed: false, is_drained: false };
             let former = std::mem::replace(&mut conn.kind, Kind::Ending(ending));
             if let (Kind::WebSocket(ws), Kind::Ending(ending)) = (former, &mut conn.kind) {
                 ending.decoder = Some(ws.decoder);
@@ -105,7 +111,7 @@ impl Shard {
         let len = bytes.len();
         match decoder.decode(bytes, self.shared.settings.websocket.message_size_limit) {
             Ok(step) if matches!(step.event, Some(Event::Close { .. })) => {
-                self.end_after_output(conn);
+                self.end_agreed(conn);
                 Some(len)
             }
             Ok(step) => Some(step.consumed),
@@ -136,7 +142,7 @@ impl Shard {
         let Some(mut conn) = self.take_at(index) else { return };
         if let Kind::Ending(ending) = &mut conn.kind {
             ending.is_drained = true;
-            if conn.at_end {
+            if conn.at_end || ending.is_agreed {
                 return self.drop_conn(conn);
             }
             self.effects.push_back(super::Effect::ShutdownWrite(conn.slot));

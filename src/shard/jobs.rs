@@ -170,7 +170,8 @@ impl Shard {
     /// `Published` came back, for a call or for a client.
     pub(super) fn published(&mut self, ticket: Ticket) {
         if let Some(slot) = self.publishing.remove(&ticket) {
-            return self.client_published(slot);
+            self.client_published(slot);
+            return self.check_stop();
         }
         self.job_step(ticket, |running, _| {
             if let Running::Publish { in_flight, .. } = running {

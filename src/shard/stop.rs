@@ -1,7 +1,7 @@
 //! The orderly end of a core: stop listening, answer what is in flight, flush, 3001, done.
 
 use super::{Effect, Shard};
-use crate::conn::{Kind, WaitsFor};
+use crate::conn::Kind;
 use crate::id::Slot;
 use crate::protocol::code::Disconnect;
 
@@ -34,7 +34,8 @@ impl Shard {
         self.effects.push_back(Effect::StopListening);
         for slot in self.slots() {
             let Some(mut conn) = self.take(slot) else { continue };
-            if matches!(&conn.kind, Kind::Http(http) if http.waits_for != WaitsFor::Answer) {
+            // A request whose head is read is answered; behind its answer the connection ends.
+            if matches!(&conn.kind, Kind::Http(http) if !http.is_in_request()) {
                 self.end_after_output(&mut conn);
             }
             self.put(conn);
@@ -55,7 +56,7 @@ impl Shard {
 
     /// Reports the next stage when it is reached.
     pub(super) fn check_stop(&mut self) {
-        if self.stopping == Stopping::Answering && self.jobs.is_empty() && self.publishing.is_empty() {
+        if self.stopping == Stopping::Answering && self.is_quiet() {
             self.stopping = Stopping::Quiet;
             self.effects.push_back(Effect::Quiet);
         }
@@ -63,6 +64,11 @@ impl Shard {
             self.stopping = Stopping::Done;
             self.effects.push_back(Effect::Done);
         }
+    }
+
+    fn is_quiet(&self) -> bool {
+        let in_request = |kind: &Kind| matches!(kind, Kind::Http(http) if http.is_in_request());
+        self.jobs.is_empty() && self.publishing.is_empty() && !self.conns.iter().flatten().any(|c| in_request(&c.kind))
     }
 
     fn slots(&self) -> Vec<Slot> {

@@ -8,6 +8,7 @@ mod delivery;
 mod limits;
 mod start;
 mod stop;
+mod tools;
 
 /// One open namespace, key `k`.
 const CONFIG: &str = r#"{

@@ -35,6 +35,33 @@ fn an_idle_http_connection_ends_with_the_server() {
 }
 
 #[test]
+fn a_request_whose_head_was_read_is_answered_before_the_end() {
+    let mut server = Server::start(CONFIG, 2);
+    let mut subscriber = Socket::subscribed(&server, &["open:last"]);
+    let mut stream = server.connect();
+    let body = r#"{"channel":"open:last","data":1}"#;
+    let head =
+        format!("POST /api/publish HTTP/1.1\r\nHost: t\r\nX-API-Key: k\r\nContent-Length: {}\r\n\r\n", body.len());
+    stream.write_all(head.as_bytes()).expect("open");
+    stream.write_all(&body.as_bytes()[..5]).expect("open");
+    // The head is with the server when something sent behind it on another connection is answered.
+    while !server.request("GET", "/metrics", "", "").1.contains("corecast_sockets 3\n") {}
+    server.signal("TERM");
+    server.wait_for_log("shutting down");
+    stream.write_all(&body.as_bytes()[5..]).expect("open");
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).expect("an answer");
+    let (status, text) = super::common::server::parse_answer(&answer);
+    assert_eq!((status, text.as_str()), (200, r#"{"result":{}}"#));
+    assert!(String::from_utf8_lossy(&answer).contains("Connection: close\r\n"));
+    drop(stream);
+    assert!(subscriber.text().is_some_and(|text| text.contains(r#""data":1"#)));
+    assert_eq!(subscriber.closed(), Some((3001, "shutdown".into())));
+    subscriber.close(3001);
+    assert_eq!(server.wait(), Some(0));
+}
+
+#[test]
 fn a_client_that_does_not_let_go_is_cut_at_the_time_limit() {
     let config = CONFIG.replacen('{', r#"{"shutdown": {"timeout": "1s"},"#, 1);
     let mut server = Server::start(&config, 1);
