@@ -42,43 +42,79 @@ pub struct Command {
     #[prost(message, optional, tag = "16")]
     pub channels: ::core::option::Option<ChannelsRequest>,
     #[prost(message, optional, boxed, tag = "17")]
-    pub connections: ::core::option::Option<::prost::alloc::boxed::Box<ConnectionsRequest>>,
+    pub connections: ::core::option::Option<
+        ::prost::alloc::boxed::Box<ConnectionsRequest>,
+    >,
     #[prost(message, optional, boxed, tag = "18")]
-    pub update_user_status: ::core::option::Option<::prost::alloc::boxed::Box<UpdateUserStatusRequest>>,
+    pub update_user_status: ::core::option::Option<
+        ::prost::alloc::boxed::Box<UpdateUserStatusRequest>,
+    >,
     #[prost(message, optional, boxed, tag = "19")]
-    pub get_user_status: ::core::option::Option<::prost::alloc::boxed::Box<GetUserStatusRequest>>,
+    pub get_user_status: ::core::option::Option<
+        ::prost::alloc::boxed::Box<GetUserStatusRequest>,
+    >,
     #[prost(message, optional, boxed, tag = "20")]
-    pub delete_user_status: ::core::option::Option<::prost::alloc::boxed::Box<DeleteUserStatusRequest>>,
+    pub delete_user_status: ::core::option::Option<
+        ::prost::alloc::boxed::Box<DeleteUserStatusRequest>,
+    >,
     #[prost(message, optional, boxed, tag = "21")]
     pub block_user: ::core::option::Option<::prost::alloc::boxed::Box<BlockUserRequest>>,
     #[prost(message, optional, boxed, tag = "22")]
-    pub unblock_user: ::core::option::Option<::prost::alloc::boxed::Box<UnblockUserRequest>>,
+    pub unblock_user: ::core::option::Option<
+        ::prost::alloc::boxed::Box<UnblockUserRequest>,
+    >,
     #[prost(message, optional, boxed, tag = "23")]
-    pub revoke_token: ::core::option::Option<::prost::alloc::boxed::Box<RevokeTokenRequest>>,
+    pub revoke_token: ::core::option::Option<
+        ::prost::alloc::boxed::Box<RevokeTokenRequest>,
+    >,
     #[prost(message, optional, boxed, tag = "24")]
-    pub invalidate_user_tokens: ::core::option::Option<::prost::alloc::boxed::Box<InvalidateUserTokensRequest>>,
+    pub invalidate_user_tokens: ::core::option::Option<
+        ::prost::alloc::boxed::Box<InvalidateUserTokensRequest>,
+    >,
     #[prost(message, optional, boxed, tag = "25")]
-    pub device_register: ::core::option::Option<::prost::alloc::boxed::Box<DeviceRegisterRequest>>,
+    pub device_register: ::core::option::Option<
+        ::prost::alloc::boxed::Box<DeviceRegisterRequest>,
+    >,
     #[prost(message, optional, boxed, tag = "26")]
-    pub device_update: ::core::option::Option<::prost::alloc::boxed::Box<DeviceUpdateRequest>>,
+    pub device_update: ::core::option::Option<
+        ::prost::alloc::boxed::Box<DeviceUpdateRequest>,
+    >,
     #[prost(message, optional, boxed, tag = "27")]
-    pub device_remove: ::core::option::Option<::prost::alloc::boxed::Box<DeviceRemoveRequest>>,
+    pub device_remove: ::core::option::Option<
+        ::prost::alloc::boxed::Box<DeviceRemoveRequest>,
+    >,
     #[prost(message, optional, boxed, tag = "28")]
-    pub device_list: ::core::option::Option<::prost::alloc::boxed::Box<DeviceListRequest>>,
+    pub device_list: ::core::option::Option<
+        ::prost::alloc::boxed::Box<DeviceListRequest>,
+    >,
     #[prost(message, optional, boxed, tag = "29")]
-    pub device_topic_list: ::core::option::Option<::prost::alloc::boxed::Box<DeviceTopicListRequest>>,
+    pub device_topic_list: ::core::option::Option<
+        ::prost::alloc::boxed::Box<DeviceTopicListRequest>,
+    >,
     #[prost(message, optional, boxed, tag = "30")]
-    pub device_topic_update: ::core::option::Option<::prost::alloc::boxed::Box<DeviceTopicUpdateRequest>>,
+    pub device_topic_update: ::core::option::Option<
+        ::prost::alloc::boxed::Box<DeviceTopicUpdateRequest>,
+    >,
     #[prost(message, optional, boxed, tag = "31")]
-    pub user_topic_list: ::core::option::Option<::prost::alloc::boxed::Box<UserTopicListRequest>>,
+    pub user_topic_list: ::core::option::Option<
+        ::prost::alloc::boxed::Box<UserTopicListRequest>,
+    >,
     #[prost(message, optional, boxed, tag = "32")]
-    pub user_topic_update: ::core::option::Option<::prost::alloc::boxed::Box<UserTopicUpdateRequest>>,
+    pub user_topic_update: ::core::option::Option<
+        ::prost::alloc::boxed::Box<UserTopicUpdateRequest>,
+    >,
     #[prost(message, optional, boxed, tag = "33")]
-    pub send_push_notification: ::core::option::Option<::prost::alloc::boxed::Box<SendPushNotificationRequest>>,
+    pub send_push_notification: ::core::option::Option<
+        ::prost::alloc::boxed::Box<SendPushNotificationRequest>,
+    >,
     #[prost(message, optional, boxed, tag = "34")]
-    pub update_push_status: ::core::option::Option<::prost::alloc::boxed::Box<UpdatePushStatusRequest>>,
+    pub update_push_status: ::core::option::Option<
+        ::prost::alloc::boxed::Box<UpdatePushStatusRequest>,
+    >,
     #[prost(message, optional, boxed, tag = "35")]
-    pub cancel_push: ::core::option::Option<::prost::alloc::boxed::Box<CancelPushRequest>>,
+    pub cancel_push: ::core::option::Option<
+        ::prost::alloc::boxed::Box<CancelPushRequest>,
+    >,
     #[prost(message, optional, tag = "36")]
     pub map_publish: ::core::option::Option<MapPublishRequest>,
     #[prost(message, optional, tag = "37")]
@@ -96,7 +132,17 @@ pub struct Command {
 }
 /// Nested message and enum types in `Command`.
 pub mod command {
-    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+    #[derive(
+        Clone,
+        Copy,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash,
+        PartialOrd,
+        Ord,
+        ::prost::Enumeration
+    )]
     #[repr(i32)]
     pub enum MethodType {
         Publish = 0,
@@ -269,43 +315,79 @@ pub struct Reply {
     #[prost(message, optional, tag = "16")]
     pub channels: ::core::option::Option<ChannelsResult>,
     #[prost(message, optional, boxed, tag = "17")]
-    pub connections: ::core::option::Option<::prost::alloc::boxed::Box<ConnectionsResult>>,
+    pub connections: ::core::option::Option<
+        ::prost::alloc::boxed::Box<ConnectionsResult>,
+    >,
     #[prost(message, optional, boxed, tag = "18")]
-    pub update_user_status: ::core::option::Option<::prost::alloc::boxed::Box<UpdateUserStatusResult>>,
+    pub update_user_status: ::core::option::Option<
+        ::prost::alloc::boxed::Box<UpdateUserStatusResult>,
+    >,
     #[prost(message, optional, boxed, tag = "19")]
-    pub get_user_status: ::core::option::Option<::prost::alloc::boxed::Box<GetUserStatusResult>>,
+    pub get_user_status: ::core::option::Option<
+        ::prost::alloc::boxed::Box<GetUserStatusResult>,
+    >,
     #[prost(message, optional, boxed, tag = "20")]
-    pub delete_user_status: ::core::option::Option<::prost::alloc::boxed::Box<DeleteUserStatusResult>>,
+    pub delete_user_status: ::core::option::Option<
+        ::prost::alloc::boxed::Box<DeleteUserStatusResult>,
+    >,
     #[prost(message, optional, boxed, tag = "21")]
     pub block_user: ::core::option::Option<::prost::alloc::boxed::Box<BlockUserResult>>,
     #[prost(message, optional, boxed, tag = "22")]
-    pub unblock_user: ::core::option::Option<::prost::alloc::boxed::Box<UnblockUserResult>>,
+    pub unblock_user: ::core::option::Option<
+        ::prost::alloc::boxed::Box<UnblockUserResult>,
+    >,
     #[prost(message, optional, boxed, tag = "23")]
-    pub revoke_token: ::core::option::Option<::prost::alloc::boxed::Box<RevokeTokenResult>>,
+    pub revoke_token: ::core::option::Option<
+        ::prost::alloc::boxed::Box<RevokeTokenResult>,
+    >,
     #[prost(message, optional, boxed, tag = "24")]
-    pub invalidate_user_tokens: ::core::option::Option<::prost::alloc::boxed::Box<InvalidateUserTokensResult>>,
+    pub invalidate_user_tokens: ::core::option::Option<
+        ::prost::alloc::boxed::Box<InvalidateUserTokensResult>,
+    >,
     #[prost(message, optional, boxed, tag = "25")]
-    pub device_register: ::core::option::Option<::prost::alloc::boxed::Box<DeviceRegisterResult>>,
+    pub device_register: ::core::option::Option<
+        ::prost::alloc::boxed::Box<DeviceRegisterResult>,
+    >,
     #[prost(message, optional, boxed, tag = "26")]
-    pub device_update: ::core::option::Option<::prost::alloc::boxed::Box<DeviceUpdateResult>>,
+    pub device_update: ::core::option::Option<
+        ::prost::alloc::boxed::Box<DeviceUpdateResult>,
+    >,
     #[prost(message, optional, boxed, tag = "27")]
-    pub device_remove: ::core::option::Option<::prost::alloc::boxed::Box<DeviceRemoveResult>>,
+    pub device_remove: ::core::option::Option<
+        ::prost::alloc::boxed::Box<DeviceRemoveResult>,
+    >,
     #[prost(message, optional, boxed, tag = "28")]
-    pub device_list: ::core::option::Option<::prost::alloc::boxed::Box<DeviceListResult>>,
+    pub device_list: ::core::option::Option<
+        ::prost::alloc::boxed::Box<DeviceListResult>,
+    >,
     #[prost(message, optional, boxed, tag = "29")]
-    pub device_topic_list: ::core::option::Option<::prost::alloc::boxed::Box<DeviceTopicListResult>>,
+    pub device_topic_list: ::core::option::Option<
+        ::prost::alloc::boxed::Box<DeviceTopicListResult>,
+    >,
     #[prost(message, optional, boxed, tag = "30")]
-    pub device_topic_update: ::core::option::Option<::prost::alloc::boxed::Box<DeviceTopicUpdateResult>>,
+    pub device_topic_update: ::core::option::Option<
+        ::prost::alloc::boxed::Box<DeviceTopicUpdateResult>,
+    >,
     #[prost(message, optional, boxed, tag = "31")]
-    pub user_topic_list: ::core::option::Option<::prost::alloc::boxed::Box<UserTopicListResult>>,
+    pub user_topic_list: ::core::option::Option<
+        ::prost::alloc::boxed::Box<UserTopicListResult>,
+    >,
     #[prost(message, optional, boxed, tag = "32")]
-    pub user_topic_update: ::core::option::Option<::prost::alloc::boxed::Box<UserTopicUpdateResult>>,
+    pub user_topic_update: ::core::option::Option<
+        ::prost::alloc::boxed::Box<UserTopicUpdateResult>,
+    >,
     #[prost(message, optional, boxed, tag = "33")]
-    pub send_push_notification: ::core::option::Option<::prost::alloc::boxed::Box<SendPushNotificationResult>>,
+    pub send_push_notification: ::core::option::Option<
+        ::prost::alloc::boxed::Box<SendPushNotificationResult>,
+    >,
     #[prost(message, optional, boxed, tag = "34")]
-    pub update_push_status: ::core::option::Option<::prost::alloc::boxed::Box<UpdatePushStatusResult>>,
+    pub update_push_status: ::core::option::Option<
+        ::prost::alloc::boxed::Box<UpdatePushStatusResult>,
+    >,
     #[prost(message, optional, boxed, tag = "35")]
-    pub cancel_push: ::core::option::Option<::prost::alloc::boxed::Box<CancelPushResult>>,
+    pub cancel_push: ::core::option::Option<
+        ::prost::alloc::boxed::Box<CancelPushResult>,
+    >,
     #[prost(message, optional, tag = "36")]
     pub map_publish: ::core::option::Option<MapPublishResult>,
     #[prost(message, optional, tag = "37")]
@@ -391,7 +473,10 @@ pub struct PublishRequest {
     #[prost(bool, tag = "4")]
     pub skip_history: bool,
     #[prost(btree_map = "string, string", tag = "5")]
-    pub tags: ::prost::alloc::collections::BTreeMap<::prost::alloc::string::String, ::prost::alloc::string::String>,
+    pub tags: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
     #[prost(string, tag = "6")]
     pub idempotency_key: ::prost::alloc::string::String,
     #[prost(bool, tag = "7")]
@@ -426,7 +511,10 @@ pub struct BroadcastRequest {
     #[prost(bool, tag = "4")]
     pub skip_history: bool,
     #[prost(btree_map = "string, string", tag = "5")]
-    pub tags: ::prost::alloc::collections::BTreeMap<::prost::alloc::string::String, ::prost::alloc::string::String>,
+    pub tags: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
     #[prost(string, tag = "6")]
     pub idempotency_key: ::prost::alloc::string::String,
     #[prost(bool, tag = "7")]
@@ -597,7 +685,10 @@ pub struct PresenceResponse {
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct PresenceResult {
     #[prost(btree_map = "string, message", tag = "1")]
-    pub presence: ::prost::alloc::collections::BTreeMap<::prost::alloc::string::String, ClientInfo>,
+    pub presence: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ClientInfo,
+    >,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct PresenceStatsRequest {
@@ -627,7 +718,10 @@ pub struct Publication {
     #[prost(uint64, tag = "4")]
     pub offset: u64,
     #[prost(btree_map = "string, string", tag = "5")]
-    pub tags: ::prost::alloc::collections::BTreeMap<::prost::alloc::string::String, ::prost::alloc::string::String>,
+    pub tags: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct HistoryRequest {
@@ -712,7 +806,10 @@ pub struct Metrics {
     #[prost(double, tag = "1")]
     pub interval: f64,
     #[prost(btree_map = "string, double", tag = "2")]
-    pub items: ::prost::alloc::collections::BTreeMap<::prost::alloc::string::String, f64>,
+    pub items: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        f64,
+    >,
 }
 #[derive(Clone, Copy, PartialEq, ::prost::Message)]
 pub struct Process {
@@ -755,7 +852,10 @@ pub struct ChannelsResponse {
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ChannelsResult {
     #[prost(btree_map = "string, message", tag = "1")]
-    pub channels: ::prost::alloc::collections::BTreeMap<::prost::alloc::string::String, ChannelInfo>,
+    pub channels: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ChannelInfo,
+    >,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ChannelInfo {
@@ -769,7 +869,10 @@ pub struct MapEntry {
     #[prost(bytes = "bytes", tag = "2")]
     pub data: ::prost::bytes::Bytes,
     #[prost(btree_map = "string, string", tag = "3")]
-    pub tags: ::prost::alloc::collections::BTreeMap<::prost::alloc::string::String, ::prost::alloc::string::String>,
+    pub tags: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
     #[prost(uint64, tag = "4")]
     pub offset: u64,
     #[prost(int64, tag = "5")]
@@ -794,7 +897,10 @@ pub struct MapPublishRequest {
     #[prost(string, tag = "6")]
     pub b64stream_data: ::prost::alloc::string::String,
     #[prost(btree_map = "string, string", tag = "7")]
-    pub tags: ::prost::alloc::collections::BTreeMap<::prost::alloc::string::String, ::prost::alloc::string::String>,
+    pub tags: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
     #[prost(string, tag = "8")]
     pub idempotency_key: ::prost::alloc::string::String,
     #[prost(bool, tag = "9")]
@@ -991,7 +1097,10 @@ pub struct ConnectionsResponse {
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ConnectionsResult {
     #[prost(btree_map = "string, message", tag = "1")]
-    pub connections: ::prost::alloc::collections::BTreeMap<::prost::alloc::string::String, ConnectionInfo>,
+    pub connections: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ConnectionInfo,
+    >,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ConnectionInfo {
@@ -1012,17 +1121,25 @@ pub struct ConnectionInfo {
     #[prost(int64, tag = "11")]
     pub ping_pong_latency_ms: i64,
     #[prost(btree_map = "string, string", tag = "12")]
-    pub labels: ::prost::alloc::collections::BTreeMap<::prost::alloc::string::String, ::prost::alloc::string::String>,
+    pub labels: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ConnectionState {
     #[prost(btree_map = "string, message", tag = "1")]
-    pub channels: ::prost::alloc::collections::BTreeMap<::prost::alloc::string::String, ChannelContext>,
+    pub channels: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ChannelContext,
+    >,
     #[prost(message, optional, tag = "2")]
     pub connection_token: ::core::option::Option<ConnectionTokenInfo>,
     #[prost(btree_map = "string, message", tag = "3")]
-    pub subscription_tokens:
-        ::prost::alloc::collections::BTreeMap<::prost::alloc::string::String, SubscriptionTokenInfo>,
+    pub subscription_tokens: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        SubscriptionTokenInfo,
+    >,
     #[prost(bytes = "bytes", tag = "4")]
     pub meta: ::prost::bytes::Bytes,
 }
@@ -1182,7 +1299,10 @@ pub struct DeviceRegisterRequest {
     #[prost(string, tag = "5")]
     pub user: ::prost::alloc::string::String,
     #[prost(btree_map = "string, string", tag = "6")]
-    pub meta: ::prost::alloc::collections::BTreeMap<::prost::alloc::string::String, ::prost::alloc::string::String>,
+    pub meta: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
     #[prost(string, repeated, tag = "7")]
     pub topics: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     #[prost(string, tag = "8")]
@@ -1236,7 +1356,10 @@ pub struct DeviceUserUpdate {
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct DeviceMetaUpdate {
     #[prost(btree_map = "string, string", tag = "1")]
-    pub meta: ::prost::alloc::collections::BTreeMap<::prost::alloc::string::String, ::prost::alloc::string::String>,
+    pub meta: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DeviceTopicsUpdate {
@@ -1334,7 +1457,10 @@ pub struct Device {
     #[prost(int64, tag = "7")]
     pub updated_at: i64,
     #[prost(btree_map = "string, string", tag = "10")]
-    pub meta: ::prost::alloc::collections::BTreeMap<::prost::alloc::string::String, ::prost::alloc::string::String>,
+    pub meta: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
     #[prost(string, repeated, tag = "11")]
     pub topics: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     #[prost(string, tag = "12")]
@@ -1497,7 +1623,10 @@ pub struct SendPushNotificationRequest {
     #[prost(string, tag = "7")]
     pub analytics_uid: ::prost::alloc::string::String,
     #[prost(btree_map = "string, message", tag = "8")]
-    pub localizations: ::prost::alloc::collections::BTreeMap<::prost::alloc::string::String, PushLocalization>,
+    pub localizations: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        PushLocalization,
+    >,
     #[prost(bool, tag = "9")]
     pub use_templating: bool,
     #[prost(bool, tag = "10")]
@@ -1562,22 +1691,30 @@ pub struct HmsPushNotification {
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ApnsPushNotification {
     #[prost(btree_map = "string, string", tag = "1")]
-    pub headers: ::prost::alloc::collections::BTreeMap<::prost::alloc::string::String, ::prost::alloc::string::String>,
+    pub headers: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
     #[prost(bytes = "bytes", tag = "2")]
     pub payload: ::prost::bytes::Bytes,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct WebPushPushNotification {
     #[prost(btree_map = "string, string", tag = "1")]
-    pub headers: ::prost::alloc::collections::BTreeMap<::prost::alloc::string::String, ::prost::alloc::string::String>,
+    pub headers: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
     #[prost(bytes = "bytes", tag = "2")]
     pub payload: ::prost::bytes::Bytes,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct PushLocalization {
     #[prost(btree_map = "string, string", tag = "1")]
-    pub translations:
-        ::prost::alloc::collections::BTreeMap<::prost::alloc::string::String, ::prost::alloc::string::String>,
+    pub translations: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct PushLimitStrategy {

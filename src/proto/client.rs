@@ -130,7 +130,10 @@ pub struct Publication {
     #[prost(uint64, tag = "6")]
     pub offset: u64,
     #[prost(btree_map = "string, string", tag = "7")]
-    pub tags: ::prost::alloc::collections::BTreeMap<::prost::alloc::string::String, ::prost::alloc::string::String>,
+    pub tags: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
     /// The data is a patch to the previous publication.
     #[prost(bool, tag = "8")]
     pub delta: bool,
@@ -196,13 +199,19 @@ pub struct ConnectRequest {
     #[prost(bytes = "bytes", tag = "2")]
     pub data: ::prost::bytes::Bytes,
     #[prost(btree_map = "string, message", tag = "3")]
-    pub subs: ::prost::alloc::collections::BTreeMap<::prost::alloc::string::String, SubscribeRequest>,
+    pub subs: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        SubscribeRequest,
+    >,
     #[prost(string, tag = "4")]
     pub name: ::prost::alloc::string::String,
     #[prost(string, tag = "5")]
     pub version: ::prost::alloc::string::String,
     #[prost(btree_map = "string, string", tag = "6")]
-    pub headers: ::prost::alloc::collections::BTreeMap<::prost::alloc::string::String, ::prost::alloc::string::String>,
+    pub headers: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
     #[prost(int64, tag = "7")]
     pub flag: i64,
 }
@@ -329,7 +338,10 @@ pub struct ConnectResult {
     #[prost(bytes = "bytes", tag = "5")]
     pub data: ::prost::bytes::Bytes,
     #[prost(btree_map = "string, message", tag = "6")]
-    pub subs: ::prost::alloc::collections::BTreeMap<::prost::alloc::string::String, SubscribeResult>,
+    pub subs: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        SubscribeResult,
+    >,
     /// Seconds between pings of the server.
     #[prost(uint32, tag = "7")]
     pub ping: u32,
@@ -389,7 +401,10 @@ pub struct PublishResult {}
 pub struct PresenceResult {
     /// By client id.
     #[prost(btree_map = "string, message", tag = "1")]
-    pub presence: ::prost::alloc::collections::BTreeMap<::prost::alloc::string::String, ClientInfo>,
+    pub presence: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ClientInfo,
+    >,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct PresenceStatsResult {
@@ -479,7 +494,10 @@ pub struct Connect {
     #[prost(bytes = "bytes", tag = "3")]
     pub data: ::prost::bytes::Bytes,
     #[prost(btree_map = "string, message", tag = "4")]
-    pub subs: ::prost::alloc::collections::BTreeMap<::prost::alloc::string::String, SubscribeResult>,
+    pub subs: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        SubscribeResult,
+    >,
     #[prost(bool, tag = "5")]
     pub expires: bool,
     #[prost(uint32, tag = "6")]

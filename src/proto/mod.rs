@@ -8,10 +8,12 @@ pub mod json_read;
 pub mod json_write;
 
 /// Package `centrifugal.centrifuge.protocol`.
+#[rustfmt::skip]
 #[allow(missing_docs, clippy::all)]
 pub mod client;
 
 /// Package `centrifugal.centrifugo.api`.
+#[rustfmt::skip]
 #[allow(missing_docs, clippy::all)]
 pub mod api;
 
