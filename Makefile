@@ -5,7 +5,7 @@ CARGO ?= cargo
 CONFIG ?= examples/dev.json
 
 .DEFAULT_GOAL := help
-.PHONY: help run check test lint fmt sim live fuzz proto docs options doc clean
+.PHONY: help run check test lint fmt sim live bench fuzz proto docs options doc clean
 
 help: ## lists the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -19,11 +19,11 @@ run: ## builds and starts the server on 127.0.0.1:8000 with examples/dev.json
 check: ## formatting, lints, architecture and unit tests: the quick part of `test`
 	@tuning/toolchain.sh
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --all-targets --quiet -- -D warnings
+	$(CARGO) clippy --all-targets --quiet --features bench -- -D warnings
 	$(CARGO) test --quiet --lib --test architecture
 
 test: check ## everything: units, transcripts, simulation, the real binary, official clients with one core and with two
-	$(CARGO) test --quiet --tests
+	$(CARGO) test --quiet --tests --features bench
 	$(CARGO) build --release --quiet
 	$(CARGO) test --release --quiet --test simulation
 	tests/live/run.sh
@@ -40,6 +40,10 @@ sim: ## the simulation with more seeds: make sim SEEDS=100000
 live: ## the official clients against the real binary
 	$(CARGO) build --release --quiet
 	tests/live/run.sh
+
+bench: ## CPU per message and latency against the floor, in one run: make bench QUICK=1 for a short one
+	$(CARGO) build --release --quiet --features bench
+	$${CARGO_TARGET_DIR:-target}/release/bench $(if $(QUICK),--quick) $(ARGS)
 
 fuzz: ## each parser for 60 seconds (installs cargo-fuzz)
 	@command -v cargo-fuzz >/dev/null 2>&1 || $(CARGO) install --quiet cargo-fuzz

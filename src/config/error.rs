@@ -40,13 +40,13 @@ pub struct LoadError {
     /// Line and column from 1, where the parser knows them.
     pub place: Option<(usize, usize)>,
     /// The key, variable or flag as written. Empty: the file as a whole.
-    pub key: String,
+    pub key: Box<str>,
     /// The value as written. Empty: absent, or not to be shown.
-    pub value: String,
+    pub value: Box<str>,
     /// What is wrong.
-    pub reason: String,
+    pub reason: Box<str>,
     /// What to do. Empty: the reason says it.
-    pub remedy: String,
+    pub remedy: Box<str>,
 }
 
 impl LoadError {
@@ -56,16 +56,16 @@ impl LoadError {
             failure,
             file: None,
             place: None,
-            key: String::new(),
-            value: String::new(),
-            reason: reason.into(),
-            remedy: String::new(),
+            key: Box::default(),
+            value: Box::default(),
+            reason: reason.into().into(),
+            remedy: Box::default(),
         }
     }
 
     /// Names the key.
     pub(super) fn key(mut self, key: impl Into<String>) -> LoadError {
-        self.key = key.into();
+        self.key = key.into().into();
         self
     }
 
@@ -77,15 +77,15 @@ impl LoadError {
         }
         let text = value.to_string();
         self.value = match text.char_indices().nth(100) {
-            Some((end, _)) => format!("{}…", &text[..end]),
-            None => text,
+            Some((end, _)) => format!("{}…", &text[..end]).into(),
+            None => text.into(),
         };
         self
     }
 
     /// Says what to do.
     pub(super) fn remedy(mut self, remedy: impl Into<String>) -> LoadError {
-        self.remedy = remedy.into();
+        self.remedy = remedy.into().into();
         self
     }
 

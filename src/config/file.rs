@@ -38,7 +38,7 @@ fn option(reader: &Reader<'_>, name: &Name, node: &Json, entries: &mut Entries) 
         Ok(None) => return Ok(()),
         Ok(Some(value)) => value,
         Err(error) if reader.dialect == Dialect::V5 && matches!(name.kind, Kind::Bool | Kind::Int) => {
-            let fields = vec![("key", name.text.to_owned()), ("value", error.value)];
+            let fields = vec![("key", name.text.to_owned()), ("value", error.value.into())];
             entries.warn(WarningKind::BadValue, "value of the wrong type counts as zero", fields);
             name.kind.zero()
         }

@@ -245,9 +245,12 @@ impl Driver {
         self.counters.accept_errors.add(1);
         let Some(listener) = self.listeners.get(listener as usize) else { return };
         if self.spare.take().is_some() {
-            let is_non_blocking = listener.socket.set_nonblocking(true).is_ok();
-            if is_non_blocking && listener.socket.accept().is_ok() {
-                self.counters.connections_refused.add(1);
+            // Only for this call: the ring would answer EAGAIN at once for a listener that stays non-blocking.
+            if listener.socket.set_nonblocking(true).is_ok() {
+                if listener.socket.accept().is_ok() {
+                    self.counters.connections_refused.add(1);
+                }
+                _ = listener.socket.set_nonblocking(false);
             }
             self.spare = File::open("/dev/null").ok();
         }

@@ -2,18 +2,26 @@
 
 use super::jobs::Begun;
 use super::{Shard, sessions::context};
+use crate::config::settings::Settings;
 use crate::conn::{Client, Conn, Kind, Pending, WaitsFor, WebSocket, contained};
-use crate::id::Ticket;
+use crate::id::{Slot, Ticket};
 use crate::limits;
 use crate::protocol::frame::Block;
 use crate::session::{Context, Session};
 use crate::transport::websocket::Upgrade;
-use crate::transport::{Answer, Endpoint, api, health, websocket as endpoint};
+use crate::transport::{Answer, Endpoint, Routes, api, health, websocket as endpoint};
 use crate::wire::http1::{self, Head, Request, Response, Step};
 use crate::wire::websocket;
 
 const LIMITS: http1::Limits =
     http1::Limits { head_bytes_max: limits::HTTP_HEAD_BYTES_MAX, fields_max: limits::HTTP_FIELDS_MAX };
+
+/// What answers a head, and whether it carries the key of the API.
+fn judge(head: &Head<'_>, routes: &Routes, settings: &Settings) -> (Option<Endpoint>, bool) {
+    let found = routes.find(head);
+    let is_api = matches!(found, Some(Endpoint::Api(_) | Endpoint::ApiBatch));
+    (found, is_api && api::is_authorized(head, &settings.http_api))
+}
 
 /// What a request led to.
 enum Outcome {
@@ -60,16 +68,21 @@ impl Shard {
 
     /// Decodes a request and hands it to its endpoint; `None` when decoding panicked.
     fn read(&mut self, conn: &mut Conn, bytes: &[u8]) -> Option<Read> {
-        let (slot, routes, shared) = (conn.slot, conn.routes.clone(), self.shared.clone());
+        let (slot, routes, settings) = (conn.slot, &conn.routes, &self.shared.settings);
         let Kind::Http(http) = &mut conn.kind else { return None };
-        let mut admit = |head: &Head<'_>| match routes.find(head) {
-            Some(Endpoint::Api(_) | Endpoint::ApiBatch) if api::is_authorized(head, &shared.settings.http_api) => {
-                shared.settings.corecast.http_api_max_body_size
+        // Nearly always the head is looked at and its request is whole in the same call: the key is compared once.
+        let mut judged = None;
+        let mut admit = |head: &Head<'_>| {
+            let (found, is_authorized) = *judged.insert(judge(head, routes, settings));
+            match found {
+                Some(Endpoint::Api(_) | Endpoint::ApiBatch) if is_authorized => {
+                    settings.corecast.http_api_max_body_size
+                }
+                _ => limits::HTTP_BODY_BYTES_UNAUTHORIZED_MAX,
             }
-            _ => limits::HTTP_BODY_BYTES_UNAUTHORIZED_MAX,
         };
         let decoder = &mut http.decoder;
-        let Some(decoded) = contained(move || decoder.decode(bytes, &LIMITS, &mut admit)) else {
+        let Some(decoded) = contained(|| decoder.decode(bytes, &LIMITS, &mut admit)) else {
             self.counters.decode_panics.add(1);
             return None;
         };
@@ -78,8 +91,9 @@ impl Shard {
             Err(refusal) => Read::Refused(refusal.status()),
             Ok(Step::Request(request)) => {
                 self.counters.http_requests.add(1);
-                let outcome = match routes.find(&request.head) {
-                    Some(found) => self.request(slot, found, &request),
+                let (found, is_authorized) = judged.unwrap_or_else(|| judge(&request.head, routes, settings));
+                let outcome = match found {
+                    Some(found) => self.request(slot, found, &request, is_authorized),
                     None => Outcome::Answer(Answer::not_found()),
                 };
                 Read::Request {
@@ -92,7 +106,7 @@ impl Shard {
         })
     }
 
-    fn request(&mut self, slot: crate::id::Slot, found: Endpoint, request: &Request<'_>) -> Outcome {
+    fn request(&mut self, slot: Slot, found: Endpoint, request: &Request<'_>, is_authorized: bool) -> Outcome {
         match found {
             Endpoint::Health => Outcome::Answer(health::answer()),
             Endpoint::Metrics => {
@@ -102,7 +116,7 @@ impl Shard {
             }
             Endpoint::Websocket => self.websocket_request(&request.head),
             Endpoint::Api(_) | Endpoint::ApiBatch => {
-                match api::accept(found, request, &self.shared.settings.http_api) {
+                match api::accept(found, request, is_authorized, &self.shared.settings.http_api) {
                     Err(answer) => Outcome::Answer(answer),
                     Ok(call) => match self.begin(slot, call) {
                         Begun::Done(answer) => Outcome::Answer(answer),
@@ -161,7 +175,7 @@ impl Shard {
     }
 
     /// The job of a request is done: its answer goes out, and what waited behind it goes on.
-    pub(super) fn job_done(&mut self, slot: crate::id::Slot, job: Ticket, answer: &Answer) {
+    pub(super) fn job_done(&mut self, slot: Slot, job: Ticket, answer: &Answer) {
         let Some(mut conn) = self.take(slot) else { return };
         let Kind::Http(http) = &mut conn.kind else { return self.put(conn) };
         let Some(pending) = http.pending.take_if(|pending| pending.job == job) else { return self.put(conn) };

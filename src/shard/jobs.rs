@@ -85,20 +85,47 @@ impl Jobs {
 impl Shard {
     /// Begins a call.
     pub(super) fn begin(&mut self, slot: Slot, call: Call) -> Begun {
-        let (shape, queue, is_parallel) = match call.work {
-            Work::Method(method, command) => {
-                (Shape::Method(method, call.mode), VecDeque::from([Some(*command)]), false)
-            }
-            Work::Batch(Batch { commands, is_parallel }) => (Shape::Batch, commands.into(), is_parallel),
-        };
+        match call.work {
+            Work::Method(method, command) => self.begin_method(slot, method, *command, call.mode),
+            Work::Batch(batch) => self.begin_batch(slot, batch),
+        }
+    }
+
+    /// A single method mostly needs no other core: then there is no job.
+    fn begin_method(&mut self, slot: Slot, method: &'static Method, command: Command, mode: ErrorMode) -> Begun {
+        self.counters.api_commands.add(1);
         let id = self.ticket();
-        let deadline = self.now.mono + Duration::from_millis(limits::GATHER_TIMEOUT_MS);
-        let replies = Vec::with_capacity(queue.len());
-        let mut job = Job { slot, shape, queue, is_parallel, running: HashMap::new(), replies, deadline };
+        match self.run(id, 0, (method.plan)(command, &self.policy.rules)) {
+            Ok(outcome) => {
+                self.counters.api_errors.add(u64::from(outcome.error.is_some()));
+                Begun::Done(answer(method, &outcome, mode))
+            }
+            Err(running) => {
+                let mut job = self.job(slot, Shape::Method(method, mode), VecDeque::new(), false);
+                job.replies.push(None);
+                job.running.insert(0, running);
+                self.keep(id, job)
+            }
+        }
+    }
+
+    fn begin_batch(&mut self, slot: Slot, batch: Batch) -> Begun {
+        let id = self.ticket();
+        let mut job = self.job(slot, Shape::Batch, batch.commands.into(), batch.is_parallel);
         self.advance(id, &mut job);
         if job.running.is_empty() {
             return Begun::Done(self.job_answer(job));
         }
+        self.keep(id, job)
+    }
+
+    fn job(&self, slot: Slot, shape: Shape, queue: VecDeque<Option<Command>>, is_parallel: bool) -> Job {
+        let deadline = self.now.mono + Duration::from_millis(limits::GATHER_TIMEOUT_MS);
+        let replies = Vec::with_capacity(queue.len().max(1));
+        Job { slot, shape, queue, is_parallel, running: HashMap::new(), replies, deadline }
+    }
+
+    fn keep(&mut self, id: Ticket, job: Job) -> Begun {
         self.jobs.deadlines.push_back((job.deadline, id));
         self.jobs.jobs.insert(id, job);
         Begun::Waits(id)
@@ -206,6 +233,10 @@ impl Shard {
         if !job.running.is_empty() {
             self.jobs.jobs.insert(place.job, job);
             return;
+        }
+        // Deadlines of finished jobs are not kept until they pass.
+        while self.jobs.deadlines.front().is_some_and(|(_, id)| !self.jobs.jobs.contains_key(id)) {
+            self.jobs.deadlines.pop_front();
         }
         let slot = job.slot;
         let answer = self.job_answer(job);

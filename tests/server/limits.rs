@@ -58,6 +58,14 @@ fn without_descriptors_new_clients_are_turned_away_and_old_ones_served() {
     while std::panic::catch_unwind(|| server.request("GET", "/health", "", "")).map_or(0, |a| a.0) != 200 {
         assert!(std::time::Instant::now() < deadline, "room again, service again");
     }
+    // Accepting goes on as before: no error is counted any more.
+    let errors = || {
+        let metrics = server.request("GET", "/metrics", "", "").1;
+        metrics.lines().find(|line| line.starts_with("corecast_accept_errors_total ")).map(String::from)
+    };
+    let before = errors();
+    (0..20).for_each(|_| assert_eq!(server.request("GET", "/health", "", "").0, 200));
+    assert!(before.is_some() && errors() == before, "{before:?}");
 }
 
 #[test]

@@ -1,0 +1,116 @@
+//! Measures a server of the protocol against the floor in the same run: CPU per message, latency, loss.
+//!
+//! ```text
+//! bench                                   all scenarios, floor and Corecast alternately, three rounds
+//! bench --quick                           the same, small
+//! bench --target 127.0.0.1:8000 --pid N --key K     another server of the protocol instead of Corecast
+//! bench --only fan-out                    scenarios whose name contains this
+//! ```
+//! The server runs on CPU 0, the load on CPU 1. The figure that counts is the ratio of medians.
+
+mod clients;
+mod scenarios;
+mod server;
+
+use scenarios::{Figures, Scale, Scenario};
+use server::Server;
+
+struct Options {
+    quick: bool,
+    only: String,
+    target: Option<(String, u32, String)>,
+    rounds: usize,
+}
+
+fn options() -> Options {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let value = |name: &str| arguments.iter().position(|a| a == name).and_then(|at| arguments.get(at + 1)).cloned();
+    let quick = arguments.iter().any(|a| a == "--quick");
+    let pid = value("--pid").and_then(|text| text.parse().ok()).unwrap_or(0);
+    Options {
+        quick,
+        only: value("--only").unwrap_or_default(),
+        target: value("--target").map(|target| (target, pid, value("--key").unwrap_or_default())),
+        rounds: value("--rounds").and_then(|text| text.parse().ok()).unwrap_or(3),
+    }
+}
+
+fn scenarios(quick: bool) -> Vec<Scenario> {
+    use Scenario::{Channels, Fanout, Hop, Idle, Publish};
+    if quick {
+        return vec![Fanout(100, 1), Fanout(1000, 1), Fanout(1000, 16), Publish(1), Publish(64), Idle(2000), Hop];
+    }
+    let mut all = Vec::new();
+    for subscribers in [100, 1000, 5000] {
+        all.extend([1, 4, 16].map(|burst| Fanout(subscribers, burst)));
+    }
+    all.extend([Publish(1), Publish(64), Channels(1000), Idle(10_000), Hop]);
+    all
+}
+
+fn main() {
+    let options = options();
+    _ = rustix::thread::sched_setaffinity(None, &{
+        let mut cpus = rustix::thread::CpuSet::new();
+        cpus.set(1);
+        cpus
+    });
+    let scale = Scale { seconds: if options.quick { 1.0 } else { 4.0 } };
+    println!("server on CPU 0, load on CPU 1, {} rounds of {} s, 150-byte payloads", options.rounds, scale.seconds);
+    for scenario in scenarios(options.quick).into_iter().filter(|s| s.name().contains(&options.only)) {
+        // The floor keeps no channels apart, so there it is no yardstick.
+        let has_floor = !matches!(scenario, Scenario::Channels(_));
+        let (mut floor, mut ours) = (Vec::new(), Vec::new());
+        for _ in 0..options.rounds {
+            if has_floor {
+                floor.push(scenario.run(&Server::floor(), scale));
+            }
+            let server = match &options.target {
+                Some((target, pid, key)) => Server::foreign(target, *pid, key),
+                None => Server::corecast(1),
+            };
+            ours.push(scenario.run(&server, scale));
+        }
+        println!("\n{} (CPU µs per {})", scenario.name(), scenario.unit());
+        let floor = report("floor", &floor);
+        let ours = report("server", &ours);
+        if let Some((floor, ours)) = floor.zip(ours) {
+            println!("  ratio    {:>8.2}", ours / floor);
+        }
+    }
+    if options.target.is_none() && "two cores".contains(&options.only) {
+        println!("\ntwo cores, one of them shared with the load: {}", Scenario::Hop.name());
+        let runs: Vec<Figures> = (0..options.rounds).map(|_| Scenario::Hop.run(&Server::corecast(2), scale)).collect();
+        report("server", &runs);
+    }
+}
+
+/// Prints the medians of the rounds; returns the median CPU per unit in microseconds.
+fn report(name: &str, runs: &[Figures]) -> Option<f64> {
+    let each: Vec<f64> = runs.iter().map(|run| run.cpu.total as f64 / 1e3 / run.units as f64).collect();
+    let middle = median(each.clone())?;
+    let spread = each.iter().map(|cpu| (cpu - middle).abs()).fold(0.0, f64::max) / middle * 100.0;
+    let rate = median(runs.iter().map(|run| run.units as f64 / run.seconds).collect())?;
+    let user = median(runs.iter().map(|run| run.cpu.user_share() * 100.0).collect())?;
+    let softirq = median(runs.iter().map(|run| run.cpu.softirq as f64 / 1e3 / run.units as f64).collect())?;
+    let extra = median(runs.iter().map(|run| run.extra).collect())?;
+    let (lost, twice): (u64, u64) = runs.iter().fold((0, 0), |sum, run| (sum.0 + run.lost, sum.1 + run.twice));
+    print!("  {name:<8} {middle:>8.3} ±{spread:>3.0} %  user {user:>3.0} %  +softirq {softirq:.3}  {rate:>9.0}/s");
+    if runs.iter().any(|run| run.latency.is_some()) {
+        let quantile = |q: f64| {
+            let at = |run: &Figures| run.latency.as_ref().map_or(0.0, |l| l.value_at_quantile(q) as f64 / 1e6);
+            median(runs.iter().map(at).collect()).unwrap_or(0.0)
+        };
+        let points: Vec<String> = [0.5, 0.9, 0.99, 0.999, 1.0].iter().map(|q| format!("{:.2}", quantile(*q))).collect();
+        print!("  p50/90/99/99.9/max {} ms  per frame {extra:.1}  lost {lost} twice {twice}", points.join("/"));
+    } else {
+        print!("  {extra:.0} bytes each");
+    }
+    println!();
+    Some(middle)
+}
+
+fn median(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied()
+}

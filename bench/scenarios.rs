@@ -1,0 +1,252 @@
+//! What is measured. Each scenario drives one server once and returns its figures.
+
+use crate::clients::{Clients, payload};
+use crate::server::{Cpu, Server};
+use hdrhistogram::Histogram;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+/// What one run of a scenario gave.
+pub struct Figures {
+    /// Deliveries, requests, or connections times seconds: what the CPU is divided by.
+    pub units: u64,
+    pub seconds: f64,
+    pub cpu: Cpu,
+    pub latency: Option<Histogram<u64>>,
+    pub lost: u64,
+    pub twice: u64,
+    /// Publications in one frame, or bytes of memory per connection, where it says something.
+    pub extra: f64,
+}
+
+/// How long and how large.
+#[derive(Clone, Copy)]
+pub struct Scale {
+    pub seconds: f64,
+}
+
+/// One scenario.
+#[derive(Clone, Copy)]
+pub enum Scenario {
+    /// To so many subscribers of one channel, so many publications per burst.
+    Fanout(usize, usize),
+    /// Over HTTP from so many connections, nobody listens.
+    Publish(usize),
+    /// One subscriber on each of so many channels.
+    Channels(usize),
+    /// So many connections that say nothing.
+    Idle(usize),
+    /// Publication to delivery, one at a time.
+    Hop,
+}
+
+impl Scenario {
+    pub fn name(self) -> String {
+        match self {
+            Scenario::Fanout(n, k) => format!("fan-out to {n}, {k} per burst"),
+            Scenario::Publish(n) => format!("publish over HTTP, {n} connections"),
+            Scenario::Channels(n) => format!("one subscriber on each of {n} channels"),
+            Scenario::Idle(n) => format!("{n} idle connections"),
+            Scenario::Hop => "publication to delivery, one at a time".into(),
+        }
+    }
+
+    /// What one unit of the CPU figure is.
+    pub fn unit(self) -> &'static str {
+        match self {
+            Scenario::Fanout(..) | Scenario::Channels(_) | Scenario::Hop => "delivery",
+            Scenario::Publish(_) => "request",
+            Scenario::Idle(_) => "connection and second",
+        }
+    }
+
+    pub fn run(self, server: &Server, scale: Scale) -> Figures {
+        match self {
+            Scenario::Fanout(subscribers, burst) => fanout(server, scale, subscribers, burst),
+            Scenario::Publish(connections) => publish(server, scale, connections),
+            Scenario::Channels(channels) => channels_each(server, scale, channels),
+            Scenario::Idle(connections) => idle(server, scale, connections),
+            Scenario::Hop => hop(server, scale),
+        }
+    }
+}
+
+fn post(server: &Server, method: &str, body: &str) -> Vec<u8> {
+    let (address, key, length) = (server.address, &server.key, body.len());
+    format!(
+        "POST /api/{method} HTTP/1.1\r\nHost: {address}\r\nX-API-Key: {key}\r\nContent-Length: {length}\r\n\r\n{body}"
+    )
+    .into_bytes()
+}
+
+fn burst_request(server: &Server, intended: u64, first: u64, burst: usize) -> Vec<u8> {
+    let command = |number| format!(r#"{{"channel":"bench:0","data":{}}}"#, payload(intended, number));
+    if burst == 1 {
+        return post(server, "publish", &command(first));
+    }
+    let commands: Vec<String> =
+        (first..first + burst as u64).map(|number| format!(r#"{{"publish":{}}}"#, command(number))).collect();
+    post(server, "batch", &format!(r#"{{"commands":[{}]}}"#, commands.join(",")))
+}
+
+/// Open loop: bursts leave at their times whatever the server does. About half of a core is asked for.
+fn fanout(server: &Server, scale: Scale, subscribers: usize, burst: usize) -> Figures {
+    let start = Instant::now();
+    let mut clients = Clients::connect(server.address, subscribers, start, |_| Some("bench:0".into()));
+    let mut publisher = TcpStream::connect(server.address).expect("the server listens");
+    publisher.set_nodelay(true).expect("an option");
+    publisher.set_nonblocking(true).expect("an option");
+    let interval = Duration::from_micros((subscribers as u64 * 20).max(2_500));
+    let bursts = ((scale.seconds / interval.as_secs_f64()) as u64).max(3);
+    let (before, began) = (server.cpu(), Instant::now());
+    let mut replies = vec![0; 65536];
+    for n in 0..bursts {
+        let due = began + interval * n as u32;
+        while Instant::now() < due {
+            clients.read(due.saturating_duration_since(Instant::now()).min(Duration::from_millis(1)));
+            _ = publisher.read(&mut replies);
+        }
+        let intended = (due - start).as_nanos() as u64;
+        let request = burst_request(server, intended, n * burst as u64, burst);
+        write_all(&mut publisher, &request, &mut clients);
+    }
+    clients.read_until(bursts * burst as u64 * subscribers as u64);
+    let seconds = began.elapsed().as_secs_f64();
+    let cpu = server.cpu().since(before);
+    let extra = clients.delivered as f64 / clients.frames.max(1) as f64;
+    Figures {
+        units: clients.delivered.max(1),
+        seconds,
+        cpu,
+        lost: clients.lost,
+        twice: clients.twice,
+        extra,
+        latency: Some(clients.latency),
+    }
+}
+
+fn write_all(stream: &mut TcpStream, mut bytes: &[u8], clients: &mut Clients) {
+    while !bytes.is_empty() {
+        match stream.write(bytes) {
+            Ok(n) => bytes = &bytes[n..],
+            Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => clients.read(Duration::from_millis(1)),
+            Err(e) => panic!("the publisher was cut off: {e}"),
+        }
+    }
+}
+
+/// Closed loop: every connection sends its next request when the answer has come.
+fn publish(server: &Server, scale: Scale, connections: usize) -> Figures {
+    use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
+    let poll = epoll::create(CreateFlags::CLOEXEC).expect("epoll");
+    let request = burst_request(server, 0, 0, 1);
+    let mut streams: Vec<(TcpStream, Instant)> = Vec::new();
+    for n in 0..connections {
+        let stream = TcpStream::connect(server.address).expect("the server listens");
+        stream.set_nodelay(true).expect("an option");
+        epoll::add(&poll, &stream, EventData::new_u64(n as u64), EventFlags::IN).expect("epoll");
+        streams.push((stream, Instant::now()));
+    }
+    let (before, began) = (server.cpu(), Instant::now());
+    let mut latency = Histogram::new_with_bounds(1_000, 60_000_000_000, 3).expect("bounds");
+    let (mut answered, mut buffer) = (0, vec![0; 4096]);
+    for (stream, sent) in &mut streams {
+        *sent = Instant::now();
+        stream.write_all(&request).expect("open");
+    }
+    while began.elapsed().as_secs_f64() < scale.seconds {
+        let mut events = Vec::with_capacity(connections.max(16));
+        epoll::wait(&poll, rustix::buffer::spare_capacity(&mut events), None).expect("epoll");
+        for event in events {
+            let (stream, sent) = &mut streams[event.data.u64() as usize];
+            assert!(stream.read(&mut buffer).expect("an answer") > 0, "the server keeps the connection");
+            _ = latency.record((sent.elapsed().as_nanos() as u64).max(1_000));
+            answered += 1;
+            *sent = Instant::now();
+            stream.write_all(&request).expect("open");
+        }
+    }
+    let (cpu, seconds) = (server.cpu().since(before), began.elapsed().as_secs_f64());
+    Figures { units: answered.max(1), seconds, cpu, latency: Some(latency), lost: 0, twice: 0, extra: 0.0 }
+}
+
+/// Publications to all channels in turn, a hundred in a request, the next request when the first have arrived.
+fn channels_each(server: &Server, scale: Scale, channels: usize) -> Figures {
+    let start = Instant::now();
+    let mut clients = Clients::connect(server.address, channels, start, |n| Some(format!("bench:{n}")));
+    let mut publisher = TcpStream::connect(server.address).expect("the server listens");
+    publisher.set_nodelay(true).expect("an option");
+    let (before, began) = (server.cpu(), Instant::now());
+    let (mut sent, mut round, mut buffer) = (0, 0, vec![0; 65536]);
+    while began.elapsed().as_secs_f64() < scale.seconds {
+        for group in (0..channels).collect::<Vec<_>>().chunks(100) {
+            let now = start.elapsed().as_nanos() as u64;
+            let publish =
+                |n: &usize| format!(r#"{{"publish":{{"channel":"bench:{n}","data":{}}}}}"#, payload(now, round));
+            let commands: Vec<String> = group.iter().map(publish).collect();
+            let request = post(server, "batch", &format!(r#"{{"commands":[{}]}}"#, commands.join(",")));
+            publisher.write_all(&request).expect("open");
+            sent += group.len() as u64;
+            while clients.delivered < sent {
+                clients.read(Duration::from_millis(5));
+            }
+            assert!(publisher.read(&mut buffer).expect("an answer") > 0);
+        }
+        round += 1;
+    }
+    let (cpu, seconds) = (server.cpu().since(before), began.elapsed().as_secs_f64());
+    Figures {
+        units: clients.delivered.max(1),
+        seconds,
+        cpu,
+        lost: clients.lost,
+        twice: clients.twice,
+        extra: 1.0,
+        latency: Some(clients.latency),
+    }
+}
+
+/// Memory as a slope between a few connections and many; CPU while nobody says anything but pings.
+fn idle(server: &Server, scale: Scale, connections: usize) -> Figures {
+    let start = Instant::now();
+    let mut few = Clients::connect(server.address, (connections / 10).max(1), start, |_| None);
+    let small = server.memory();
+    let mut many = Clients::connect(server.address, connections - few.len(), start, |_| None);
+    let slope = server.memory().saturating_sub(small) as f64 / many.len() as f64;
+    let (before, began) = (server.cpu(), Instant::now());
+    while began.elapsed().as_secs_f64() < scale.seconds {
+        few.read(Duration::from_millis(10));
+        many.read(Duration::from_millis(10));
+    }
+    let (cpu, seconds) = (server.cpu().since(before), began.elapsed().as_secs_f64());
+    let units = (connections as f64 * seconds) as u64;
+    Figures { units: units.max(1), seconds, cpu, latency: None, lost: 0, twice: 0, extra: slope }
+}
+
+/// The next publication leaves when the former one has arrived.
+fn hop(server: &Server, scale: Scale) -> Figures {
+    let start = Instant::now();
+    let mut clients = Clients::connect(server.address, 1, start, |_| Some("bench:0".into()));
+    let mut publisher = TcpStream::connect(server.address).expect("the server listens");
+    publisher.set_nodelay(true).expect("an option");
+    let (before, began) = (server.cpu(), Instant::now());
+    let (mut number, mut buffer) = (0, vec![0; 4096]);
+    while began.elapsed().as_secs_f64() < scale.seconds {
+        let request = burst_request(server, start.elapsed().as_nanos() as u64, number, 1);
+        publisher.write_all(&request).expect("open");
+        number += 1;
+        clients.read_until(number);
+        assert!(publisher.read(&mut buffer).expect("an answer") > 0);
+    }
+    let (cpu, seconds) = (server.cpu().since(before), began.elapsed().as_secs_f64());
+    Figures {
+        units: clients.delivered.max(1),
+        seconds,
+        cpu,
+        lost: clients.lost,
+        twice: clients.twice,
+        extra: 1.0,
+        latency: Some(clients.latency),
+    }
+}

@@ -1,0 +1,146 @@
+//! A server under test: started and pinned, or somebody else's; its CPU time and memory as the kernel counts them.
+
+use std::io::{BufRead, BufReader};
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+/// What is measured.
+pub struct Server {
+    child: Option<Child>,
+    pid: u32,
+    pub address: SocketAddr,
+    pub key: String,
+    _config: Option<tempfile::TempDir>,
+}
+
+/// CPU time in nanoseconds.
+#[derive(Clone, Copy, Default)]
+pub struct Cpu {
+    pub total: u64,
+    /// Share of the total that ran in user mode, by clock ticks.
+    pub user: u64,
+    pub system: u64,
+    /// Of the kernel threads that handle packets nobody else handled.
+    pub softirq: u64,
+}
+
+const CONFIG: &str = r#"{
+  "client": {"allow_anonymous_connect_without_token": true, "allowed_origins": ["*"]},
+  "http_api": {"key": "k"},
+  "log": {"level": "error"},
+  "channel": {"namespaces": [{"name": "bench", "allow_subscribe_for_client": true,
+    "allow_subscribe_for_anonymous": true, "allow_publish_for_client": true, "allow_publish_for_anonymous": true}]}
+}"#;
+
+fn beside(name: &str) -> PathBuf {
+    let own = std::env::current_exe().expect("a path");
+    // A test runs one folder below the programs.
+    let folder = own.ancestors().skip(1).find(|folder| folder.join(name).exists());
+    folder.unwrap_or_else(|| panic!("{name} is not built")).join(name)
+}
+
+impl Server {
+    /// The floor, pinned to CPU 0.
+    pub fn floor() -> Server {
+        let child = Command::new("taskset").args(["-c", "0"]).arg(beside("floor")).stdout(Stdio::piped()).spawn();
+        Server::started(child.expect("taskset and floor"), None)
+    }
+
+    /// Corecast with `cores` cores, from CPU 0 on.
+    pub fn corecast(cores: usize) -> Server {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("config.json");
+        std::fs::write(&file, CONFIG.replace("\"error\"", "\"info\"")).expect("written");
+        let child = Command::new("taskset")
+            .args(["-c", if cores == 1 { "0" } else { "0,1" }])
+            .arg(beside("corecast"))
+            .args(["--address", "127.0.0.1", "--port", "0", "--cores", &cores.to_string(), "--config"])
+            .arg(&file)
+            .stdout(Stdio::piped())
+            .spawn();
+        Server::started(child.expect("taskset and corecast"), Some(folder))
+    }
+
+    /// A server that runs already.
+    pub fn foreign(target: &str, pid: u32, key: &str) -> Server {
+        let authority = target.trim_start_matches("http://").trim_start_matches("ws://").trim_end_matches('/');
+        let address = authority.to_socket_addrs().ok().and_then(|mut all| all.next()).expect("--target HOST:PORT");
+        assert!(address.ip().is_loopback(), "load goes to loopback only");
+        Server { child: None, pid, address, key: key.into(), _config: None }
+    }
+
+    fn started(mut child: Child, config: Option<tempfile::TempDir>) -> Server {
+        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines().map_while(Result::ok);
+        let line = lines.find(|line| line.contains("127.0.0.1:")).expect("the server says where it listens");
+        std::thread::spawn(move || lines.for_each(drop));
+        let text = line.split("127.0.0.1:").nth(1).expect("a port");
+        let digits: String = text.chars().take_while(char::is_ascii_digit).collect();
+        let address = SocketAddr::from(([127, 0, 0, 1], digits.parse().expect("a port")));
+        // taskset becomes the server: the process is the same.
+        Server { pid: child.id(), child: Some(child), address, key: "k".into(), _config: config }
+    }
+
+    /// CPU time so far.
+    pub fn cpu(&self) -> Cpu {
+        let (user, system) = ticks(self.pid);
+        let total = std::fs::read_dir(format!("/proc/{}/task", self.pid))
+            .map(|tasks| tasks.flatten().map(|task| on_cpu(&task.path().join("schedstat"))).sum())
+            .unwrap_or(0);
+        Cpu { total, user, system, softirq: softirq() }
+    }
+
+    /// Resident memory without files, in bytes.
+    pub fn memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid)).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap_or("0");
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap_or(0) * 1024
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            _ = child.kill();
+            _ = child.wait();
+        }
+    }
+}
+
+impl Cpu {
+    /// What was used since `earlier`.
+    pub fn since(self, earlier: Cpu) -> Cpu {
+        Cpu {
+            total: self.total.saturating_sub(earlier.total),
+            user: self.user.saturating_sub(earlier.user),
+            system: self.system.saturating_sub(earlier.system),
+            softirq: self.softirq.saturating_sub(earlier.softirq),
+        }
+    }
+
+    /// The part of the total that ran in user mode.
+    pub fn user_share(self) -> f64 {
+        self.user as f64 / ((self.user + self.system).max(1)) as f64
+    }
+}
+
+/// Nanoseconds on a CPU.
+fn on_cpu(path: &std::path::Path) -> u64 {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    text.split(' ').next().and_then(|number| number.parse().ok()).unwrap_or(0)
+}
+
+fn ticks(pid: u32) -> (u64, u64) {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let fields: Vec<&str> = text.rsplit(") ").next().unwrap_or_default().split(' ').collect();
+    let number = |at: usize| fields.get(at).and_then(|text| text.parse().ok()).unwrap_or(0);
+    (number(11), number(12))
+}
+
+fn softirq() -> u64 {
+    let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let is_it = |path: &std::path::Path| {
+        std::fs::read_to_string(path.join("comm")).is_ok_and(|name| name.starts_with("ksoftirqd/"))
+    };
+    processes.map(|entry| entry.path()).filter(|path| is_it(path)).map(|path| on_cpu(&path.join("schedstat"))).sum()
+}

@@ -1,0 +1,33 @@
+//! The bench at a small size: every scenario runs against the floor and the server, nothing is lost or doubled. No time is
+//! judged here.
+#![cfg(feature = "bench")]
+
+#[path = "../bench/clients.rs"]
+#[allow(dead_code)]
+mod clients;
+#[path = "../bench/scenarios.rs"]
+#[allow(dead_code)]
+mod scenarios;
+#[path = "../bench/server.rs"]
+#[allow(dead_code)]
+mod server;
+
+use scenarios::{Scale, Scenario};
+use server::Server;
+
+fn run(scenario: Scenario, server: &Server) {
+    let figures = scenario.run(server, Scale { seconds: 0.2 });
+    assert_eq!((figures.lost, figures.twice), (0, 0), "{}", scenario.name());
+    assert!(figures.units > 1, "{}", scenario.name());
+}
+
+#[test]
+fn the_floor_and_the_server_lose_and_double_nothing() {
+    for scenario in [Scenario::Fanout(10, 1), Scenario::Fanout(10, 16), Scenario::Publish(1), Scenario::Hop] {
+        run(scenario, &Server::floor());
+        run(scenario, &Server::corecast(1));
+        run(scenario, &Server::corecast(2));
+    }
+    run(Scenario::Channels(20), &Server::corecast(2));
+    run(Scenario::Idle(50), &Server::corecast(1));
+}
