@@ -191,7 +191,8 @@ fn share(settings: &Settings, cores: usize, address: SocketAddr) -> Result<Share
     };
     Ok(Shared {
         origins,
-        gate: Gate::new(client.connection_limit, client.connection_rate_limit),
+        gate: Gate::new(client.connection_limit, client.connection_rate_limit)
+            .with_user_limit(client.user_connection_limit),
         node: info::Node { uid: uuid::Builder::from_random_bytes(random.random()).into_uuid().to_string(), name },
         counters: (0..cores).map(|_| Arc::new(Counters::default())).collect(),
         render_metrics: metrics::render,

@@ -73,7 +73,6 @@ pub(super) const ROWS: &[(&str, Bind<Settings>)] = &[
     ("channel.namespace_boundary", Text(|s| &mut s.channel.namespace_boundary)),
     ("channel.user_boundary", Text(|s| &mut s.channel.user_boundary)),
     ("channel.user_separator", Text(|s| &mut s.channel.user_separator)),
-    ("channel.history_meta_ttl", Span(|s| &mut s.channel.history_meta_ttl)),
     ("channel.publication_data_format", Text(|s| &mut s.channel.publication_data_format)),
     ("rpc.ping.enabled", Switch(|s| &mut s.rpc_ping.enabled)),
     ("rpc.ping.method", Text(|s| &mut s.rpc_ping.method)),

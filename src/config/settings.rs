@@ -194,8 +194,6 @@ pub struct Channel {
     pub user_boundary: String,
     /// Between listed users.
     pub user_separator: String,
-    /// How long offset and epoch of an idle channel live.
-    pub history_meta_ttl: Duration,
     /// For namespaces that leave theirs empty: "", `json`, `json_object`, `binary`.
     pub publication_data_format: String,
     /// Options of channels without namespace.
@@ -327,7 +325,6 @@ impl Default for Channel {
             namespace_boundary: ":".into(),
             user_boundary: "#".into(),
             user_separator: ",".into(),
-            history_meta_ttl: Duration::from_secs(720 * 3600),
             publication_data_format: String::new(),
             without_namespace: Namespace::default(),
             namespaces: Vec::new(),

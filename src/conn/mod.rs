@@ -101,6 +101,8 @@ pub struct Client {
     pub listening: Option<Box<Listening>>,
     /// It was admitted through the node's gate, so its end is told there.
     pub is_admitted: bool,
+    /// It counts as a connected client, so its end counts too.
+    pub is_counted: bool,
 }
 
 /// A wish to listen to several channels.

@@ -76,6 +76,7 @@ codes!(Disconnect {
     INVALID_TOKEN = disconnect(3500, "invalid token"), "It proves nothing.";
     BAD_REQUEST = disconnect(3501, "bad request"), "Malformed or out of place.";
     STALE = disconnect(3502, "stale"), "No successful connect in time.";
+    CONNECTION_LIMIT = disconnect(3504, "connection limit"), "The user has too many connections on this node.";
     CHANNEL_LIMIT = disconnect(3505, "channel limit"), "Too many server-side subscriptions.";
     INAPPROPRIATE_PROTOCOL = disconnect(3506, "inappropriate protocol"), "Octets for a JSON connection.";
     PERMISSION_DENIED = disconnect(3507, "permission denied"), "Anonymous tokens are not taken.";

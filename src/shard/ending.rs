@@ -86,15 +86,22 @@ impl Shard {
         }
     }
 
-    pub(super) fn count_client(&mut self, client: &Client) {
-        let Some(user) = client.session.user() else { return };
+    /// Counts a client that has connected; false when its user has too many connections.
+    pub(super) fn count_client(&mut self, client: &mut Client) -> bool {
+        let Some(user) = client.session.user() else { return true };
+        if !self.shared.gate.user_enters(user) {
+            return false;
+        }
+        client.is_counted = true;
         self.counters.clients_accepted.add(1);
         self.counters.clients.add(1);
         *self.users.entry_ref(user).or_default() += 1;
+        true
     }
 
     fn uncount_client(&mut self, client: &mut Client) {
-        let Some(user) = client.session.end() else { return };
+        let Some(user) = client.session.end().filter(|_| std::mem::take(&mut client.is_counted)) else { return };
+        self.shared.gate.user_leaves(&user);
         self.counters.clients.sub(1);
         if let Some(count) = self.users.get_mut(&user) {
             *count -= 1;

@@ -144,7 +144,7 @@ impl Shard {
     fn upgrade(&mut self, conn: &mut Conn, upgrade: Upgrade) {
         self.output.queue(conn.slot.index, &Block::from(upgrade.reply));
         let session = Session::new(upgrade.opening, context!(self));
-        let client = Client { session, backlog: Vec::new(), listening: None, is_admitted: true };
+        let client = Client { session, backlog: Vec::new(), listening: None, is_admitted: true, is_counted: false };
         let decoder = websocket::Decoder::new(websocket::Role::Server);
         conn.kind = Kind::WebSocket(Box::new(WebSocket { decoder, client }));
     }

@@ -135,7 +135,9 @@ impl Shard {
                     return After::Refused;
                 }
                 Flow::Connected(reply) => {
-                    self.count_client(client);
+                    if !self.count_client(client) {
+                        return After::Disconnect(Disconnect::CONNECTION_LIMIT);
+                    }
                     return self.reply(slot, protocol, &reply);
                 }
                 Flow::Unsubscribed(subscription, reply) => {

@@ -1,9 +1,13 @@
-//! How many clients the node takes: `client.connection_limit` and `client.connection_rate_limit`.
+//! How many clients the node takes: `client.connection_limit`, `client.connection_rate_limit` and
+//! `client.user_connection_limit`.
 //!
-//! One gate for all cores: it is touched once per connection, so its atomics cost nothing that matters.
+//! One gate for all cores: it is touched once per connection, so its atomics cost nothing that matters; the lock is
+//! taken only where users are limited.
 
 use crate::clock::Mono;
+use hashbrown::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The node's gate.
 #[derive(Default, Debug)]
@@ -13,12 +17,47 @@ pub struct Gate {
     connections: AtomicUsize,
     /// When the bucket of new connections would be empty, in nanoseconds (GCRA).
     empty_at: AtomicU64,
+    user_connections_max: usize,
+    /// Connections of each user; empty unless they are limited.
+    users: Mutex<HashMap<Arc<str>, usize>>,
 }
 
 impl Gate {
     /// 0 means no limit.
     pub fn new(connections_max: usize, per_second_max: usize) -> Gate {
         Gate { connections_max, per_second_max: per_second_max as u64, ..Gate::default() }
+    }
+
+    /// The same with a limit of connections of one user; 0 means no limit.
+    pub fn with_user_limit(self, user_connections_max: usize) -> Gate {
+        Gate { user_connections_max, ..self }
+    }
+
+    /// Lets a user's connection in, or not (3504). The anonymous user is not limited. Every entry is followed by one
+    /// [`Gate::user_leaves`].
+    pub fn user_enters(&self, user: &Arc<str>) -> bool {
+        if self.user_connections_max == 0 || user.is_empty() {
+            return true;
+        }
+        let mut users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = users.entry(user.clone()).or_default();
+        let has_room = *count < self.user_connections_max;
+        *count += usize::from(has_room);
+        has_room
+    }
+
+    /// A connection of the user is gone.
+    pub fn user_leaves(&self, user: &Arc<str>) {
+        if self.user_connections_max == 0 || user.is_empty() {
+            return;
+        }
+        let mut users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = users.get_mut(user) {
+            *count -= 1;
+            if *count == 0 {
+                users.remove(user);
+            }
+        }
     }
 
     /// Lets one client in, or not (503). Every entry is followed by one [`Gate::leave`].

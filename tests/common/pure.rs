@@ -61,7 +61,8 @@ impl Pure {
         let policy = Arc::new(Policy::new(settings).expect("good settings"));
         let shared = Arc::new(Shared {
             origins: Origins::new(&settings.client.allowed_origins).expect("good origins"),
-            gate: Gate::new(settings.client.connection_limit, settings.client.connection_rate_limit),
+            gate: Gate::new(settings.client.connection_limit, settings.client.connection_rate_limit)
+                .with_user_limit(settings.client.user_connection_limit),
             node: Default::default(),
             counters: (0..cores).map(|_| Arc::new(Counters::default())).collect(),
             render_metrics: |_| String::new(),

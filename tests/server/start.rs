@@ -94,3 +94,25 @@ fn a_dangerous_option_that_is_not_served_is_refused() {
     expect(&[], r#"{"engine": {"type": "redis"}}"#, &["--port", "0"], &["engine", "redis"]);
     expect(&[], r#"{"http_server": {"tls": {"enabled": true}}}"#, &["--port", "0"], &["http_server.tls.enabled"]);
 }
+
+#[test]
+fn an_internal_port_takes_the_api_along_and_the_process_tells_who_it_is() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let pid_file = folder.path().join("corecast.pid");
+    let extra = format!(
+        r#"{{"pid_file": "{}", "node": {{"name": "me"}},
+            "http_server": {{"internal_port": "0", "internal_address": "127.0.0.1"}},"#,
+        pid_file.display()
+    );
+    let mut server = Server::start(&CONFIG.replacen('{', &extra, 1), 2);
+    let line = server.wait_for_log("serving api");
+    let digits: String =
+        line.split("127.0.0.1:").nth(1).expect("an address").chars().take_while(char::is_ascii_digit).collect();
+    assert_eq!(server.api("info", "{}").0, 404, "not on the main port");
+    assert_eq!(server.request("GET", "/health", "", "").0, 404);
+    server.address.set_port(digits.parse().expect("a port"));
+    let (status, info) = server.api("info", "{}");
+    assert!(status == 200 && info.contains(r#""name":"me""#), "{info}");
+    assert_eq!(server.request("GET", "/connection/websocket", "", "").0, 404, "clients use the main port");
+    assert_eq!(std::fs::read_to_string(pid_file).expect("written").trim(), server.pid().to_string());
+}

@@ -1,0 +1,273 @@
+//! Options and what they change: each is given a value that is not its default, and the difference is seen on a
+//! connection. Whole cores in virtual time; what needs a process is in `tests/server` and `tests/commands.rs`.
+
+mod common;
+
+use common::pure::{Pure, START_UNIX};
+use common::server::parse_answer;
+use common::ws::{Arrival, Peer, upgrade};
+use corecast::wire::websocket::Opcode;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+const OPEN: &str = r#"{"name": "open", "allow_subscribe_for_client": true, "allow_subscribe_for_anonymous": true,
+    "allow_publish_for_client": true, "allow_publish_for_anonymous": true}"#;
+
+/// A configuration: anonymous clients may connect, one open namespace, and on top of it what a test is about.
+fn world(extra: Value) -> Pure {
+    let mut config = json!({
+        "client": {"allow_anonymous_connect_without_token": true, "token": {"hmac_secret_key": "secret"}},
+        "http_api": {"key": "k"},
+        "channel": {"namespaces": [serde_json::from_str::<Value>(OPEN).expect("JSON")]},
+    });
+    merge(&mut config, extra);
+    Pure::new(&common::load(&config.to_string()), 2)
+}
+
+fn merge(into: &mut Value, from: Value) {
+    match (into, from) {
+        (Value::Object(into), Value::Object(from)) => {
+            from.into_iter().for_each(|(key, value)| merge(into.entry(key).or_insert(Value::Null), value));
+        }
+        (into, from) => *into = from,
+    }
+}
+
+/// A client on one of the cores.
+struct Client {
+    wire: usize,
+    peer: Peer,
+}
+
+impl Client {
+    fn open(pure: &mut Pure, path: &str, fields: &str) -> Client {
+        let wire = pure.open();
+        let request = String::from_utf8(upgrade("", fields)).expect("text").replacen("/connection/websocket", path, 1);
+        pure.send(wire, request.into());
+        Client { wire, peer: Peer::default() }
+    }
+
+    fn plain(pure: &mut Pure) -> Client {
+        Client::open(pure, "/connection/websocket", "")
+    }
+
+    /// Sends commands and returns what the server says to them, a line each; a close frame as `code reason`.
+    fn say(&mut self, pure: &mut Pure, text: &str) -> Vec<String> {
+        let frame = self.peer.frame(Opcode::Text, text.as_bytes());
+        pure.send(self.wire, frame);
+        self.hear(pure)
+    }
+
+    fn hear(&mut self, pure: &mut Pure) -> Vec<String> {
+        let bytes = pure.take(self.wire);
+        let lines = self.peer.take(&bytes).into_iter().map(|arrival| match arrival {
+            Arrival::Text(text) => String::from_utf8(text).expect("UTF-8"),
+            Arrival::Close(code, reason) => format!("{} {reason}", code.unwrap_or(0)),
+            other => format!("{other:?}"),
+        });
+        lines.collect()
+    }
+
+    /// The reply to a `connect` with this body.
+    fn connect(&mut self, pure: &mut Pure, body: Value) -> String {
+        self.say(pure, &json!({"id": 1, "connect": body}).to_string()).concat()
+    }
+
+    /// The reply to a `subscribe`.
+    fn subscribe(&mut self, pure: &mut Pure, channel: &str) -> String {
+        self.say(pure, &json!({"id": 2, "subscribe": {"channel": channel}}).to_string()).concat()
+    }
+}
+
+fn token(claims: Value, secret: &str) -> String {
+    let key = jsonwebtoken::EncodingKey::from_secret(secret.as_bytes());
+    jsonwebtoken::encode(&jsonwebtoken::Header::new(jsonwebtoken::Algorithm::HS256), &claims, &key).expect("a token")
+}
+
+fn api(pure: &mut Pure, path: &str, fields: &str, body: &str) -> (u16, String) {
+    let wire = pure.open();
+    let length = body.len();
+    let request = format!(
+        "POST {path} HTTP/1.1\r\nHost: t\r\nConnection: close\r\n{fields}Content-Length: {length}\r\n\r\n{body}"
+    );
+    pure.send(wire, request.into());
+    parse_answer(&pure.take(wire))
+}
+
+#[test]
+fn options_of_the_server_api() {
+    let key = "X-API-Key: k\r\n";
+    assert_eq!(api(&mut world(json!({})), "/api/info", key, "{}").0, 200);
+    assert_eq!(api(&mut world(json!({"http_api": {"disabled": true}})), "/api/info", key, "{}").0, 404);
+    assert_eq!(api(&mut world(json!({"http_api": {"handler_prefix": "/x"}})), "/x/info", key, "{}").0, 200);
+    assert_eq!(api(&mut world(json!({"http_api": {"key": "other"}})), "/api/info", key, "{}").0, 401);
+    assert_eq!(api(&mut world(json!({"http_api": {"insecure": true}})), "/api/info", "", "{}").0, 200);
+    let transport = json!({"http_api": {"error_mode": "transport"}});
+    assert_eq!(api(&mut world(transport), "/api/publish", key, "{}").0, 400);
+    let small = json!({"corecast": {"http_api": {"max_body_size": 10}}});
+    assert_eq!(api(&mut world(small), "/api/publish", key, r#"{"channel":"a","data":1}"#).0, 413);
+}
+
+#[test]
+fn options_of_the_websocket_endpoint() {
+    let status = |extra: Value, path: &str, fields: &str| {
+        let mut pure = world(extra);
+        let mut client = Client::open(&mut pure, path, fields);
+        client.hear(&mut pure);
+        client.peer.status
+    };
+    assert_eq!(status(json!({}), "/connection/websocket", ""), 101);
+    assert_eq!(status(json!({"websocket": {"disabled": true}}), "/connection/websocket", ""), 404);
+    assert_eq!(status(json!({"websocket": {"handler_prefix": "/ws"}}), "/ws", ""), 101);
+    let origin = "Origin: https://a.example\r\n";
+    assert_eq!(status(json!({}), "/connection/websocket", origin), 403);
+    assert_eq!(
+        status(json!({"client": {"allowed_origins": ["https://*.example"]}}), "/connection/websocket", origin),
+        101
+    );
+    let mut pure = world(json!({"websocket": {"message_size_limit": 30}}));
+    let mut client = Client::plain(&mut pure);
+    assert_eq!(client.say(&mut pure, &format!("{}{{}}", " ".repeat(29))), ["1009 "]);
+}
+
+#[test]
+fn options_of_connecting() {
+    let mut pure = world(json!({"client": {"allow_anonymous_connect_without_token": false}}));
+    assert_eq!(Client::plain(&mut pure).connect(&mut pure, json!({})), "3501 bad request");
+    let mut pure = world(json!({"client": {"allow_anonymous_connect_without_token": false, "insecure": true}}));
+    let mut client = Client::plain(&mut pure);
+    assert!(client.connect(&mut pure, json!({})).contains("\"connect\""));
+    assert!(client.subscribe(&mut pure, "any").contains("\"subscribe\":{}"), "insecure permits everything");
+    let mut pure = world(json!({"client": {"disallow_anonymous_connection_tokens": true}}));
+    let anonymous = json!({"token": token(json!({}), "secret")});
+    assert_eq!(Client::plain(&mut pure).connect(&mut pure, anonymous), "3507 permission denied");
+    let mut pure = world(json!({"client": {"connect_include_server_time": true}}));
+    let reply = Client::plain(&mut pure).connect(&mut pure, json!({}));
+    assert!(reply.contains(&format!("\"time\":{}", START_UNIX * 1000)), "{reply}");
+    let mut pure = world(json!({"client": {"insecure_skip_token_signature_verify": true}}));
+    let foreign = json!({"token": token(json!({"sub": "1"}), "other")});
+    assert!(Client::plain(&mut pure).connect(&mut pure, foreign).contains("\"connect\""));
+}
+
+#[test]
+fn a_trusted_header_names_the_user() {
+    let header = json!({"client": {"allow_anonymous_connect_without_token": false, "user_id_http_header": "X-User"}});
+    let mut pure = world(header);
+    let mut client = Client::open(&mut pure, "/connection/websocket", "X-User: 42\r\n");
+    assert!(client.connect(&mut pure, json!({})).contains("\"connect\""));
+    client.subscribe(&mut pure, "open:a");
+    let push = client.say(&mut pure, r#"{"id":3,"publish":{"channel":"open:a","data":1}}"#).concat();
+    assert!(push.contains(r#""info":{"user":"42""#), "{push}");
+    assert_eq!(Client::plain(&mut pure).connect(&mut pure, json!({})), "3501 bad request", "no header, no user");
+}
+
+#[test]
+fn subscription_tokens_may_have_keys_of_their_own() {
+    let mut pure = world(json!({"client": {"subscription_token": {"enabled": true, "hmac_secret_key": "own"}}}));
+    let mut client = Client::plain(&mut pure);
+    client.connect(&mut pure, json!({}));
+    for (secret, expected) in [("secret", "permission denied"), ("own", "\"subscribe\":{}")] {
+        let token = token(json!({"channel": "$open:a"}), secret);
+        let command = json!({"id": 2, "subscribe": {"channel": "$open:a", "token": token}}).to_string();
+        let reply = client.say(&mut pure, &command).concat();
+        assert!(reply.contains(expected), "{reply}");
+    }
+}
+
+#[test]
+fn limits_of_connections() {
+    let mut pure = world(json!({"client": {"connection_limit": 1}}));
+    let mut first = Client::plain(&mut pure);
+    first.hear(&mut pure);
+    let mut second = Client::plain(&mut pure);
+    second.hear(&mut pure);
+    assert_eq!((first.peer.status, second.peer.status), (101, 503));
+    pure.hang_up(first.wire);
+    let mut third = Client::plain(&mut pure);
+    third.hear(&mut pure);
+    assert_eq!(third.peer.status, 101, "there is room again");
+
+    let mut pure = world(json!({"client": {"connection_rate_limit": 1}}));
+    let statuses: Vec<u16> = (0..2)
+        .map(|_| {
+            let mut client = Client::plain(&mut pure);
+            client.hear(&mut pure);
+            client.peer.status
+        })
+        .collect();
+    assert_eq!(statuses, [101, 503]);
+
+    let mut pure = world(json!({"client": {"user_connection_limit": 1}}));
+    let body = json!({"token": token(json!({"sub": "42"}), "secret")});
+    let mut first = Client::plain(&mut pure);
+    assert!(first.connect(&mut pure, body.clone()).contains("\"connect\""));
+    assert_eq!(Client::plain(&mut pure).connect(&mut pure, body.clone()), "3504 connection limit");
+    assert!(Client::plain(&mut pure).connect(&mut pure, json!({})).contains("\"connect\""), "not the anonymous user");
+    pure.hang_up(first.wire);
+    assert!(Client::plain(&mut pure).connect(&mut pure, body).contains("\"connect\""));
+}
+
+#[test]
+fn limits_and_syntax_of_channels() {
+    let mut pure = world(json!({"client": {"channel_limit": 1}, "channel": {"max_length": 8}}));
+    let mut client = Client::plain(&mut pure);
+    client.connect(&mut pure, json!({}));
+    assert!(client.subscribe(&mut pure, "open:12345").contains("107"));
+    assert!(client.subscribe(&mut pure, "open:1").contains("\"subscribe\":{}"));
+    assert!(client.subscribe(&mut pure, "open:2").contains("106"));
+    let syntax = json!({"private_prefix": "%", "namespace_boundary": "/", "user_boundary": "@", "user_separator": "+",
+        "without_namespace": {"allow_user_limited_channels": true}});
+    let mut pure = world(json!({"channel": syntax}));
+    let mut client = Client::plain(&mut pure);
+    client.connect(&mut pure, json!({"token": token(json!({"sub": "42"}), "secret")}));
+    for (channel, expected) in
+        [("open/a", "{}"), ("%open/a", "103"), ("$open/a", "102"), ("room@41+42", "{}"), ("room@41,42", "103")]
+    {
+        assert!(client.subscribe(&mut pure, channel).contains(expected), "{channel}");
+    }
+    let mut pure = world(json!({"channel": {"publication_data_format": "json_object"}}));
+    let answer = api(&mut pure, "/api/publish", "X-API-Key: k\r\n", r#"{"channel":"open:a","data":[]}"#).1;
+    assert!(answer.contains("107"), "{answer}");
+}
+
+#[test]
+fn times_of_a_connection() {
+    let seconds = Duration::from_secs;
+    let times =
+        json!({"ping_interval": "60s", "pong_timeout": "5s", "stale_close_delay": "3s", "expired_close_delay": "2s"});
+    let mut pure = world(json!({"client": times}));
+    let (mut silent, mut client) = (Client::plain(&mut pure), Client::plain(&mut pure));
+    let claims = json!({"sub": "1", "exp": START_UNIX + 10});
+    let reply = client.connect(&mut pure, json!({"token": token(claims, "secret")}));
+    assert!(reply.contains("\"ttl\":10,\"ping\":60,\"pong\":true"), "{reply}");
+    pure.advance(seconds(4));
+    assert_eq!(silent.hear(&mut pure), ["3502 stale"]);
+    pure.advance(seconds(7));
+    assert!(client.hear(&mut pure).is_empty());
+    pure.advance(seconds(2));
+    assert_eq!(client.hear(&mut pure), ["3005 connection expired"]);
+    let mut client = Client::plain(&mut pure);
+    client.connect(&mut pure, json!({}));
+    pure.advance(seconds(60));
+    let heard = client.hear(&mut pure);
+    assert_eq!(heard.first().map(String::as_str), Some("{}"));
+    pure.advance(seconds(6));
+    assert!([heard, client.hear(&mut pure)].concat().contains(&"3012 no pong".to_string()));
+    let mut pure = world(json!({"client": {"expired_sub_close_delay": "1s"}}));
+    let mut client = Client::plain(&mut pure);
+    client.connect(&mut pure, json!({}));
+    let token = token(json!({"channel": "open:a", "exp": START_UNIX + 5}), "secret");
+    client.say(&mut pure, &json!({"id": 2, "subscribe": {"channel": "open:a", "token": token}}).to_string());
+    pure.advance(seconds(7));
+    assert!(client.hear(&mut pure).concat().contains("\"code\":2501"));
+}
+
+#[test]
+fn the_ping_method_of_rpc() {
+    let mut pure = world(json!({"rpc": {"ping": {"enabled": true, "method": "are-you-there"}}}));
+    let mut client = Client::plain(&mut pure);
+    client.connect(&mut pure, json!({}));
+    let reply = client
+        .say(&mut pure, "{\"id\":2,\"rpc\":{\"method\":\"are-you-there\"}}\n{\"id\":3,\"rpc\":{\"method\":\"x\"}}");
+    assert_eq!(reply, [r#"{"id":2,"rpc":{}}"#, r#"{"id":3,"error":{"code":104,"message":"method not found"}}"#]);
+}
