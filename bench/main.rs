@@ -74,7 +74,8 @@ fn main() {
         println!("\n{} (CPU µs per {})", scenario.name(), scenario.unit());
         let floor = report("floor", &floor);
         let ours = report("server", &ours);
-        if let Some((floor, ours)) = floor.zip(ours) {
+        // An idle floor uses nothing: there is no ratio to it.
+        if let Some((floor, ours)) = floor.zip(ours).filter(|(floor, _)| *floor > 0.0) {
             println!("  ratio    {:>8.2}", ours / floor);
         }
     }
@@ -89,7 +90,8 @@ fn main() {
 fn report(name: &str, runs: &[Figures]) -> Option<f64> {
     let each: Vec<f64> = runs.iter().map(|run| run.cpu.total as f64 / 1e3 / run.units as f64).collect();
     let middle = median(each.clone())?;
-    let spread = each.iter().map(|cpu| (cpu - middle).abs()).fold(0.0, f64::max) / middle * 100.0;
+    let widest = each.iter().map(|cpu| (cpu - middle).abs()).fold(0.0, f64::max);
+    let spread = if middle > 0.0 { widest / middle * 100.0 } else { 0.0 };
     let rate = median(runs.iter().map(|run| run.units as f64 / run.seconds).collect())?;
     let user = median(runs.iter().map(|run| run.cpu.user_share() * 100.0).collect())?;
     let softirq = median(runs.iter().map(|run| run.cpu.softirq as f64 / 1e3 / run.units as f64).collect())?;
@@ -102,7 +104,7 @@ fn report(name: &str, runs: &[Figures]) -> Option<f64> {
             median(runs.iter().map(at).collect()).unwrap_or(0.0)
         };
         let points: Vec<String> = [0.5, 0.9, 0.99, 0.999, 1.0].iter().map(|q| format!("{:.2}", quantile(*q))).collect();
-        print!("  p50/90/99/99.9/max {} ms  per frame {extra:.1}  lost {lost} twice {twice}", points.join("/"));
+        print!("  p50/90/99/99.9/max {} ms  per read {extra:.1}  lost {lost} twice {twice}", points.join("/"));
     } else {
         print!("  {extra:.0} bytes each");
     }

@@ -16,7 +16,7 @@ pub struct Figures {
     pub latency: Option<Histogram<u64>>,
     pub lost: u64,
     pub twice: u64,
-    /// Publications in one frame, or bytes of memory per connection, where it says something.
+    /// Publications in one read, or bytes of memory per connection, where it says something.
     pub extra: f64,
 }
 
@@ -114,7 +114,7 @@ fn fanout(server: &Server, scale: Scale, subscribers: usize, burst: usize) -> Fi
     clients.read_until(bursts * burst as u64 * subscribers as u64);
     let seconds = began.elapsed().as_secs_f64();
     let cpu = server.cpu().since(before);
-    let extra = clients.delivered as f64 / clients.frames.max(1) as f64;
+    let extra = clients.delivered as f64 / clients.reads.max(1) as f64;
     Figures {
         units: clients.delivered.max(1),
         seconds,
