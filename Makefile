@@ -23,6 +23,7 @@ check: ## formatting, lints, architecture and unit tests: the quick part of `tes
 	$(CARGO) test --quiet --lib --test architecture
 
 test: check ## everything: units, transcripts, simulation, the real binary, official clients with one core and with two
+	@tuning/toolchain.sh test
 	$(CARGO) test --quiet --tests --features bench
 	$(CARGO) build --release --quiet
 	$(CARGO) test --release --quiet --test simulation

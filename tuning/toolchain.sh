@@ -1,14 +1,22 @@
 #!/bin/sh
-# Installs what a fresh Debian 12 lacks for building: a C compiler (for mimalloc, aws-lc and liburing) and make.
+# Installs what a fresh Debian 12 lacks: a C compiler for building (mimalloc, aws-lc, liburing) and, with the argument
+# `test`, Python for the test that starts the server under a filter.
 set -eu
 if ! command -v cargo >/dev/null 2>&1; then
 	echo "cargo is missing: install the stable Rust toolchain (https://rustup.rs or your distribution), then try again" >&2
 	exit 1
 fi
-command -v cc >/dev/null 2>&1 && exit 0
+packages=
+command -v cc >/dev/null 2>&1 || packages="gcc libc6-dev make"
+if [ "${1:-}" = test ]; then
+	command -v python3 >/dev/null 2>&1 || packages="$packages python3"
+	command -v prlimit >/dev/null 2>&1 || packages="$packages util-linux"
+fi
+[ -z "$packages" ] && exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
-	apt-get update -qq && apt-get install -y -qq --no-install-recommends gcc libc6-dev make >/dev/null
+	# shellcheck disable=SC2086 # A list of packages.
+	apt-get update -qq && apt-get install -y -qq --no-install-recommends $packages >/dev/null
 	exit 0
 fi
-echo "a C compiler is missing: install gcc and libc6-dev (apt-get install gcc libc6-dev), then try again" >&2
+echo "missing: $packages; install them (apt-get install $packages), then try again" >&2
 exit 1
