@@ -1,7 +1,10 @@
 //! A client of the simulation: it connects, subscribes, answers pings and writes down what it gets.
 
 use crate::world::Pipe;
+use corecast::proto::client::{Command, Reply};
+use corecast::proto::json as codec;
 use corecast::wire::websocket::Opcode;
+use prost::Message;
 use serde_json::{Value, json};
 use std::collections::VecDeque;
 
@@ -32,6 +35,8 @@ pub struct Client {
     pub peer: Peer,
     pub pipe: Pipe,
     pub core: usize,
+    /// Speaks Protobuf instead of JSON.
+    protobuf: bool,
     pub is_open: bool,
     /// Closed by the server with this code.
     pub closed: Option<u16>,
@@ -44,11 +49,12 @@ pub struct Client {
 }
 
 impl Client {
-    pub fn new(core: usize, pipe: Pipe) -> Client {
+    pub fn new(core: usize, protobuf: bool, pipe: Pipe) -> Client {
         Client {
             peer: Peer::default(),
             pipe,
             core,
+            protobuf,
             is_open: true,
             closed: None,
             ids: 0,
@@ -62,7 +68,11 @@ impl Client {
         self.ids += 1;
         self.waiting.push_back((self.ids, asked));
         let text = json!({ "id": self.ids, key: body }).to_string();
-        self.peer.frame(Opcode::Text, text.as_bytes())
+        if !self.protobuf {
+            return self.peer.frame(Opcode::Text, text.as_bytes());
+        }
+        let command: Command = codec::decode(text.as_bytes()).expect("a command");
+        self.peer.frame(Opcode::Binary, &command.encode_length_delimited_to_vec())
     }
 
     pub fn connect(&mut self) -> Vec<u8> {
@@ -102,6 +112,13 @@ impl Client {
             match arrival {
                 Arrival::Text(text) if text == b"{}" => answers.extend(self.peer.frame(Opcode::Text, b"{}")),
                 Arrival::Text(text) => self.message(&text, &published),
+                Arrival::Binary(bytes) if bytes == [0] => answers.extend(self.peer.frame(Opcode::Binary, &[0])),
+                Arrival::Binary(bytes) => {
+                    let reply = Reply::decode_length_delimited(bytes.as_slice()).expect("Protobuf of the server");
+                    let mut text = Vec::new();
+                    codec::encode_line(&reply, &mut text).expect("JSON payloads");
+                    self.message(&text, &published);
+                }
                 Arrival::Close(code, _) => {
                     self.closed = code.or(Some(1005));
                     answers.extend(self.peer.close(code.unwrap_or(1000)));

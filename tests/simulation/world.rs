@@ -204,8 +204,10 @@ impl World {
             return;
         }
         let (core, room) = (self.any(self.nodes.len()), if self.any(4) == 0 { 600 } else { 1 << 20 });
-        let mut client = Client::new(core, Pipe { room, ..Pipe::default() });
-        let mut bytes = ws::upgrade("", "");
+        // The witness speaks JSON; of the others about half do.
+        let protobuf = !self.clients.is_empty() && self.any(2) == 0;
+        let mut client = Client::new(core, protobuf, Pipe { room, ..Pipe::default() });
+        let mut bytes = ws::upgrade(if protobuf { "?cf_protocol=protobuf" } else { "" }, "");
         bytes.extend(client.connect());
         let node = &mut self.nodes[core];
         let index = node.free.pop().unwrap_or_else(|| {
