@@ -109,7 +109,18 @@ fn publish(request: &[u8], peers: &HashMap<u64, Peer>, subscribers: &[u64]) {
         encode(Opcode::Text, &push, &mut frames);
     }
     for subscriber in subscribers {
-        _ = send(&peers[subscriber].stream, &frames, SendFlags::DONTWAIT);
+        send_all(&peers[subscriber].stream, &frames);
+    }
+}
+
+/// One `send` unless the reader is slow: then it waits, because a floor that drops would be none.
+fn send_all(stream: &TcpStream, mut bytes: &[u8]) {
+    while !bytes.is_empty() {
+        match send(stream, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
+            Ok(n) => bytes = &bytes[n..],
+            Err(rustix::io::Errno::AGAIN) => std::thread::yield_now(),
+            Err(_) => return,
+        }
     }
 }
 
