@@ -1,14 +1,23 @@
-//! The WebSocket handshake (RFC 6455 4.2) as Centrifugo judges it: what an upgrade request must say, whose origin is
-//! allowed, and the fields of the answers (client-protocol 1.1). Reads no HTTP by itself: the caller fills an [`Offer`].
+//! The WebSocket handshake (RFC 6455 4.2) as Centrifugo judges it: what an upgrade request must say, and the
+//! fields of the answers (client-protocol 1.1). Reads no HTTP by itself: the caller fills an [`Offer`]. No extension is
+//! agreed to. Whose origin is allowed stands in the sibling file.
 
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use regex::Regex;
+use base64::alphabet;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
 use sha1::{Digest, Sha1};
 use std::io::Write;
 
+pub use super::handshake_origins::Origins;
+
 /// RFC 6455 1.3.
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+
+/// Only the key's length matters, and the sample key of RFC 6455 4.1 itself ends in set trailing bits.
+const LENIENT: GeneralPurpose =
+    GeneralPurpose::new(&alphabet::STANDARD, GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true));
+/// 16 bytes in base64.
+const KEY_CHARS: usize = 24;
 
 /// What an upgrade request says.
 #[derive(Clone, Copy, Debug, Default)]
@@ -98,7 +107,7 @@ pub fn negotiate(offer: &Offer<'_>, origins: &Origins) -> Result<Accepted, Refus
     if offer.version != Some(b"13") {
         return Err(Refusal::Version);
     }
-    let key = offer.key.filter(|key| STANDARD.decode(key).is_ok_and(|bytes| bytes.len() == 16)).ok_or(Refusal::Key)?;
+    let key = offer.key.filter(|key| is_key(key)).ok_or(Refusal::Key)?;
     if !origins.allow(offer.origin) {
         return Err(Refusal::Origin);
     }
@@ -107,6 +116,11 @@ pub fn negotiate(offer: &Offer<'_>, origins: &Origins) -> Result<Accepted, Refus
         [Subprotocol::Json, Subprotocol::Protobuf].into_iter().find(|protocol| protocol.name().as_bytes() == name)
     };
     Ok(Accepted { accept: accept(key), subprotocol: names.into_iter().find_map(known) })
+}
+
+fn is_key(key: &[u8]) -> bool {
+    let mut bytes = [0; KEY_CHARS / 4 * 3];
+    key.len() == KEY_CHARS && LENIENT.decode_slice(key, &mut bytes) == Ok(16)
 }
 
 /// The proof that the server has read the key.
@@ -143,46 +157,6 @@ pub fn refusal_fields(origin: Option<&[u8]>) -> Vec<(&'static str, String)> {
     fields
 }
 
-/// `client.allowed_origins`, compiled.
-#[derive(Debug)]
-pub struct Origins {
-    any: bool,
-    patterns: Vec<Regex>,
-}
-
-impl Origins {
-    /// Compiles the patterns: `*` is any run of characters, `?` any one character, the rest stands for itself.
-    ///
-    /// # Errors
-    /// A text for the operator that names the pattern.
-    pub fn new(patterns: &[String]) -> Result<Origins, String> {
-        let any = patterns.iter().any(|pattern| pattern == "*");
-        let patterns = patterns.iter().map(|pattern| compile(pattern)).collect::<Result<_, _>>()?;
-        Ok(Origins { any, patterns })
-    }
-
-    /// A request without an origin comes from no page and is always allowed.
-    pub fn allow(&self, origin: Option<&[u8]>) -> bool {
-        let Some(origin) = origin.filter(|origin| !origin.is_empty()) else { return true };
-        let Ok(origin) = std::str::from_utf8(origin) else { return self.any };
-        let origin = origin.to_lowercase();
-        self.any || self.patterns.iter().any(|pattern| pattern.is_match(&origin))
-    }
-}
-
-fn compile(pattern: &str) -> Result<Regex, String> {
-    let mut text = String::from(r"(?s)\A");
-    for c in pattern.to_lowercase().chars() {
-        match c {
-            '*' => text.push_str(".*"),
-            '?' => text.push('.'),
-            other => text.push_str(&regex::escape(other.encode_utf8(&mut [0; 4]))),
-        }
-    }
-    text.push_str(r"\z");
-    Regex::new(&text).map_err(|e| format!("pattern \"{pattern}\" cannot be used: {e}"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -211,20 +185,59 @@ mod tests {
     }
 
     #[test]
+    fn a_key_is_sixteen_bytes_in_base64() {
+        let rows: &[(&[u8], bool)] = &[
+            (KEY, true),
+            (b"AQIDBAUGBwgJCgsMDQ4PEC==", true), // The sample of RFC 6455 4.1, whose last bits are set.
+            (b"", false),
+            (b"c2hvcnQ=", false),
+            (b"dGhlIHNhbXBsZSBub25jZQ", false),   // No padding.
+            (b"dGhlIHNhbXBsZSBub25jZTE=", false), // 17 bytes.
+            (b"dGhlIHNhbXBsZSBub25jZTEy", false), // 18 bytes.
+            (b"dGhlIHNhbXBsZSBub25j\xff\xff==", false),
+            (b"dGhlIHNhbXBsZSBub25jZ_==", false), // The alphabet of URLs.
+            (b"dGhlIHNhbXBsZSBub25jZQ====", false),
+        ];
+        for (key, good) in rows {
+            let refusal = negotiate(&Offer { key: Some(key), ..offer() }, &origins(&[])).err();
+            assert_eq!(refusal, (!good).then_some(Refusal::Key), "{key:?}");
+        }
+    }
+
+    #[test]
     fn each_refusal_has_its_status() {
         let rows = [
-            (Offer { upgrade_websocket: false, ..offer() }, 400),
-            (Offer { connection_upgrade: false, method: "POST", ..offer() }, 400),
-            (Offer { method: "POST", ..offer() }, 405),
-            (Offer { version: Some(b"12"), ..offer() }, 400),
-            (Offer { version: None, ..offer() }, 400),
-            (Offer { key: None, ..offer() }, 400),
-            (Offer { key: Some(b"c2hvcnQ="), ..offer() }, 400),
-            (Offer { origin: Some(b"https://evil.example"), ..offer() }, 403),
+            (Offer { upgrade_websocket: false, ..offer() }, Refusal::NotAnUpgrade, 400),
+            (Offer { connection_upgrade: false, ..offer() }, Refusal::NotAnUpgrade, 400),
+            (Offer { version_minor: 0, ..offer() }, Refusal::NotAnUpgrade, 400),
+            (Offer { method: "POST", ..offer() }, Refusal::Method, 405),
+            (Offer { method: "get", ..offer() }, Refusal::Method, 405),
+            (Offer { version: Some(b"12"), ..offer() }, Refusal::Version, 400),
+            (Offer { version: None, ..offer() }, Refusal::Version, 400),
+            (Offer { key: None, ..offer() }, Refusal::Key, 400),
+            (Offer { origin: Some(b"https://evil.example"), ..offer() }, Refusal::Origin, 403),
         ];
-        for (offer, status) in rows {
-            assert_eq!(negotiate(&offer, &origins(&[])).map_err(Refusal::status).err(), Some(status), "{offer:?}");
+        for (offer, refusal, status) in rows {
+            assert_eq!(negotiate(&offer, &origins(&[])).err(), Some(refusal), "{offer:?}");
+            assert_eq!(refusal.status(), status, "{refusal:?}");
         }
+    }
+
+    #[test]
+    fn the_first_failing_check_decides() {
+        let mut offer = Offer { origin: Some(b"https://evil.example"), version_minor: 1, ..Offer::default() };
+        let refused = |offer: &Offer<'_>| negotiate(offer, &origins(&[])).err();
+        assert_eq!(refused(&offer), Some(Refusal::NotAnUpgrade));
+        (offer.upgrade_websocket, offer.connection_upgrade) = (true, true);
+        assert_eq!(refused(&offer), Some(Refusal::Method));
+        offer.method = "GET";
+        assert_eq!(refused(&offer), Some(Refusal::Version));
+        offer.version = Some(b"13");
+        assert_eq!(refused(&offer), Some(Refusal::Key));
+        offer.key = Some(KEY);
+        assert_eq!(refused(&offer), Some(Refusal::Origin));
+        offer.origin = None;
+        assert_eq!(refused(&offer), None, "no page opened it");
     }
 
     #[test]
@@ -233,34 +246,37 @@ mod tests {
             |list: &[&[u8]]| negotiate(&Offer { protocols: list, ..offer() }, &origins(&[])).map(|a| a.subprotocol);
         assert_eq!(chosen(&[b"x, centrifuge-protobuf", b"centrifuge-json"]), Ok(Some(Subprotocol::Protobuf)));
         assert_eq!(chosen(&[b"centrifuge-json,centrifuge-protobuf"]), Ok(Some(Subprotocol::Json)));
-        assert_eq!(chosen(&[b"mqtt"]), Ok(None));
+        assert_eq!(chosen(&[b"mqtt", b",, ", b"Centrifuge-Json"]), Ok(None));
+        assert_eq!(chosen(&[]), Ok(None));
     }
 
     #[test]
-    fn the_answer_echoes_the_origin() {
-        let mut out = Vec::new();
-        let accepted = negotiate(&Offer { protocols: &[b"centrifuge-json"], ..offer() }, &origins(&[])).expect("good");
-        accepted.encode(Some(b"https://a.example"), &mut out);
-        let text = String::from_utf8(out).expect("text");
-        assert!(text.starts_with("HTTP/1.1 101 Switching Protocols\r\n") && text.ends_with("\r\n\r\n"));
-        assert!(text.contains("Sec-WebSocket-Protocol: centrifuge-json\r\n"));
-        assert!(text.contains("Access-Control-Allow-Origin: https://a.example\r\n"));
+    fn the_answer_says_what_was_agreed_and_nothing_else() {
+        let answer = |protocols: &[&[u8]], origin: Option<&[u8]>| {
+            let mut out = Vec::new();
+            let offer = Offer { protocols, origin, ..offer() };
+            negotiate(&offer, &origins(&["*"])).expect("good").encode(origin, &mut out);
+            String::from_utf8(out).expect("text")
+        };
+        let head = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                    Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n";
+        let cors = "Access-Control-Allow-Credentials: true\r\nAccess-Control-Allow-Origin: ";
+        assert_eq!(
+            answer(&[b"centrifuge-json"], Some(b"https://a.example")),
+            format!("{head}Sec-WebSocket-Protocol: centrifuge-json\r\n{cors}https://a.example\r\n\r\n")
+        );
+        assert_eq!(answer(&[], None), format!("{head}{cors}\r\n\r\n"), "an empty value when none was sent");
     }
 
     #[test]
-    fn origins_are_patterns_over_the_lower_cased_origin() {
-        let rows: &[(&[&str], &str, bool)] = &[
-            (&[], "https://a.example", false),
-            (&["*"], "https://a.example", true),
-            (&["https://a.example"], "HTTPS://A.example", true),
-            (&["https://*.example.com"], "https://x.example.com", true),
-            (&["https://*.example.com"], "https://example.com", false),
-            (&["https://a.example"], "https://a.example.evil", false),
-            (&["http://b", "https://a.?"], "https://a.x", true),
+    fn a_refusal_tells_the_version_and_the_origin() {
+        let fields = refusal_fields(Some(b"https://a.example"));
+        let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let expected = [
+            ("Sec-WebSocket-Version", "13"),
+            ("Access-Control-Allow-Credentials", "true"),
+            ("Access-Control-Allow-Origin", "https://a.example"),
         ];
-        for (patterns, origin, allowed) in rows {
-            assert_eq!(origins(patterns).allow(Some(origin.as_bytes())), *allowed, "{patterns:?} {origin}");
-        }
-        assert!(origins(&[]).allow(None), "no page, no origin");
+        assert_eq!(fields, expected);
     }
 }

@@ -1,6 +1,7 @@
 //! Bytes to frames and back, by standard, without I/O: HTTP/1.1, the WebSocket handshake, WebSocket frames.
 
 pub mod handshake;
+mod handshake_origins;
 pub mod http1;
 mod http1_chunked;
 mod http1_head;

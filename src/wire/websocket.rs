@@ -4,7 +4,8 @@
 //! the caller's choice, odd close codes included (Centrifugo passes on what its API caller asks for).
 //! No extension is negotiated, so every reserved bit is a violation.
 //!
-//! Invariants: a frame is unmasked once, when it is whole; outside of a fragmented message the decoder owns no memory.
+//! Invariants: a frame is unmasked once, when it is whole; where the input was cut never changes what is decoded; the
+//! decoder owns memory only from the first fragment of a message to the call after the one that hands it out.
 
 use std::ops::Range;
 
