@@ -2,11 +2,13 @@
 //! cannot stand in a batch, and it has no result of its own.
 
 use super::Outcome;
-use crate::proto::api::{BatchResponse, Command};
+use crate::proto::api::{BatchRequest, BatchResponse, Command};
 use crate::proto::json::{self, Object};
 use crate::proto::json_read::member;
 use crate::proto::json_write::Writer;
 use crate::protocol::Malformed;
+use bytes::Bytes;
+use prost::Message;
 use serde::de::MapAccess;
 
 /// A batch to carry out.
@@ -41,6 +43,20 @@ impl Object for Batch {
 /// Anything in it cannot be decoded; then nothing is carried out.
 pub fn decode(body: &[u8]) -> Result<Batch, Malformed> {
     json::decode(body)
+}
+
+/// The batch of a GRPC message.
+///
+/// # Errors
+/// It cannot be decoded.
+pub fn decode_message(message: Bytes) -> Result<Batch, Malformed> {
+    let request = BatchRequest::decode(message).map_err(|_| Malformed)?;
+    Ok(Batch { commands: request.commands.into_iter().map(Some).collect(), is_parallel: request.parallel })
+}
+
+/// A `BatchResponse` as a Protobuf message.
+pub fn encode_message(replies: Vec<Outcome>) -> Vec<u8> {
+    BatchResponse { replies }.encode_to_vec()
 }
 
 /// `{"replies":[…]}`; each successful reply carries its method's key even when it is empty.

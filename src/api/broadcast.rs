@@ -1,17 +1,10 @@
 //! `broadcast`: one publication for many channels; each channel has an answer of its own (server-api 2.2).
 
-use super::{ApiError, Method, Outcome, Plan, publish};
+use super::{ApiError, Method, Outcome, Plan, method, publish};
 use crate::channel::Rules;
-use crate::proto::api::{BroadcastRequest, BroadcastResult, Command, PublishResponse};
-use crate::proto::json;
+use crate::proto::api::{BroadcastRequest, BroadcastResult, PublishResponse};
 
-pub(super) const METHOD: Method = Method {
-    name: "broadcast",
-    decode: |body| Ok(Command { broadcast: Some(json::decode(body)?), ..Command::default() }),
-    is_asked: |command| command.broadcast.is_some(),
-    plan: |command, rules| plan(command.broadcast.unwrap_or_default(), rules),
-    encode_result: |outcome, out| json::encode(&outcome.broadcast.clone().unwrap_or_default(), out),
-};
+pub(super) const METHOD: Method = method!(broadcast, "Broadcast", 1, plan);
 
 fn plan(request: BroadcastRequest, rules: &Rules) -> Plan {
     let payload = match publish::payload(request.data, &request.b64data) {

@@ -1,16 +1,13 @@
 //! `info`: the figures of this node, put together from the shares of its cores (server-api 2.12).
 
-use super::{Answer, Method, Outcome, Plan, Question};
-use crate::proto::api::{Command, InfoResult, Metrics, NodeResult};
-use crate::proto::json;
+use super::{Answer, Method, Outcome, Plan, Question, method};
+use crate::channel::Rules;
+use crate::proto::api::{InfoRequest, InfoResult, Metrics, NodeResult};
 use std::collections::BTreeSet;
 
 pub(super) const METHOD: Method = Method {
-    name: "info",
-    decode: |body| Ok(Command { info: Some(json::decode(body)?), ..Command::default() }),
-    is_asked: |command| command.info.is_some(),
-    plan: |_, _| Plan::Gather(Question::Info),
-    encode_result: |outcome, out| json::encode(&outcome.info.clone().unwrap_or_default(), out),
+    ignores_params: true,
+    ..method!(info, "Info", 9, |_: InfoRequest, _: &Rules| Plan::Gather(Question::Info))
 };
 
 /// One core's share.

@@ -17,6 +17,7 @@ use crate::proto::api::{Command, PublishResponse, Reply};
 use crate::proto::client::Publication;
 use crate::proto::json;
 use crate::protocol::Malformed;
+use bytes::Bytes;
 pub use error::{ApiError, ErrorMode};
 
 /// A method's result (in the field of its name) or its error.
@@ -26,14 +27,69 @@ pub type Outcome = Reply;
 pub struct Method {
     /// Name in paths, batches and metrics.
     pub name: &'static str,
+    /// Name of the GRPC call.
+    pub rpc: &'static str,
+    /// Number in the legacy form (server-api 1.7).
+    pub number: i64,
+    /// The legacy form does not look at `params`.
+    pub ignores_params: bool,
     /// The request of a body of `POST /api/<name>`.
     pub decode: fn(&[u8]) -> Result<Command, Malformed>,
+    /// The request of a GRPC message.
+    pub decode_message: fn(Bytes) -> Result<Command, Malformed>,
     /// True when a command of a batch asks for this method.
     pub is_asked: fn(&Command) -> bool,
     /// The checks, and what is to be done.
     pub plan: fn(Command, &Rules) -> Plan,
     /// Appends the method's result as JSON.
     pub encode_result: fn(&Outcome, &mut Vec<u8>) -> Result<(), json::NotJson>,
+    /// The method's result as a Protobuf message.
+    pub encode_message: fn(&Outcome) -> Vec<u8>,
+}
+
+/// A method whose request and result stand in the fields of its name in `Command` and `Reply`.
+macro_rules! method {
+    ($field:ident, $rpc:literal, $number:literal, $plan:expr) => {
+        $crate::api::Method {
+            name: stringify!($field),
+            rpc: $rpc,
+            number: $number,
+            ignores_params: false,
+            decode: |body| {
+                let request = $crate::proto::json::decode(body)?;
+                Ok($crate::proto::api::Command { $field: Some(request), ..Default::default() })
+            },
+            decode_message: |message| {
+                let request = prost::Message::decode(message).map_err(|_| $crate::protocol::Malformed)?;
+                Ok($crate::proto::api::Command { $field: Some(request), ..Default::default() })
+            },
+            is_asked: |command| command.$field.is_some(),
+            plan: |command, rules| $plan(command.$field.unwrap_or_default(), rules),
+            encode_result: |outcome, out| match &outcome.$field {
+                Some(result) => $crate::proto::json::encode(result, out),
+                None => {
+                    out.extend_from_slice(b"{}");
+                    Ok(())
+                }
+            },
+            encode_message: |outcome| outcome.$field.as_ref().map(prost::Message::encode_to_vec).unwrap_or_default(),
+        }
+    };
+}
+use method;
+
+/// A `<Rpc>Response` as a Protobuf message: the error in field 1, or the result in field 2, which is there even when it
+/// is empty.
+pub fn encode_response(method: &Method, outcome: &Outcome) -> Vec<u8> {
+    let (tag, body) = match &outcome.error {
+        Some(error) => (1, prost::Message::encode_to_vec(error)),
+        None => (2, (method.encode_message)(outcome)),
+    };
+    let mut out = Vec::with_capacity(body.len() + 8);
+    prost::encoding::encode_key(tag, prost::encoding::WireType::LengthDelimited, &mut out);
+    prost::encoding::encode_varint(body.len() as u64, &mut out);
+    out.extend_from_slice(&body);
+    out
 }
 
 /// All methods, in the order in which a batch command that sets several is read.

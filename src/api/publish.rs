@@ -1,23 +1,16 @@
 //! `publish`: one publication for one channel (server-api 2.1).
 
-use super::{ApiError, Method, Outcome, Plan, Post};
+use super::{ApiError, Method, Outcome, Plan, Post, method};
 use crate::channel::Rules;
-use crate::proto::api::{Command, PublishRequest, PublishResponse};
+use crate::proto::api::{PublishRequest, PublishResponse};
 use crate::proto::client::Publication;
-use crate::proto::json;
 use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 
-pub(super) const METHOD: Method = Method {
-    name: "publish",
-    decode: |body| Ok(Command { publish: Some(json::decode(body)?), ..Command::default() }),
-    is_asked: |command| command.publish.is_some(),
-    plan: |command, rules| plan(command.publish.unwrap_or_default(), rules),
-    encode_result: |outcome, out| json::encode(&outcome.publish.clone().unwrap_or_default(), out),
-};
+pub(super) const METHOD: Method = method!(publish, "Publish", 0, plan);
 
 /// Padding is required, bits after the last byte are not looked at: as Go's standard encoding.
 const BASE64: GeneralPurpose = GeneralPurpose::new(

@@ -32,6 +32,7 @@ use Bind::{Limit, Number, Pem, Period, Port, Prefix, Size, Span, Switch, Text, W
 /// Options of the tree, without those of tokens and namespaces.
 pub(super) const ROWS: &[(&str, Bind<Settings>)] = &[
     ("node.name", Text(|s| &mut s.node.name)),
+    ("node.info_metrics_aggregate_interval", Span(|s| &mut s.node.info_metrics_aggregate_interval)),
     ("log.level", Text(|s| &mut s.log.level)),
     ("log.file", Text(|s| &mut s.log.file)),
     ("http_server.address", Text(|s| &mut s.http_server.address)),
@@ -44,6 +45,15 @@ pub(super) const ROWS: &[(&str, Bind<Settings>)] = &[
     ("http_api.key", Text(|s| &mut s.http_api.key)),
     ("http_api.error_mode", Text(|s| &mut s.http_api.error_mode)),
     ("http_api.insecure", Switch(|s| &mut s.http_api.insecure)),
+    ("grpc_api.enabled", Switch(|s| &mut s.grpc_api.enabled)),
+    ("grpc_api.address", Text(|s| &mut s.grpc_api.address)),
+    ("grpc_api.port", Port(|s| &mut s.grpc_api.port)),
+    ("grpc_api.key", Text(|s| &mut s.grpc_api.key)),
+    ("grpc_api.error_mode", Text(|s| &mut s.grpc_api.error_mode)),
+    ("grpc_api.reflection", Switch(|s| &mut s.grpc_api.reflection)),
+    ("grpc_api.max_receive_message_size", Limit(|s| &mut s.grpc_api.max_receive_message_size)),
+    ("swagger.enabled", Switch(|s| &mut s.swagger.enabled)),
+    ("swagger.handler_prefix", Prefix(|s| &mut s.swagger.handler_prefix)),
     ("websocket.disabled", Switch(|s| &mut s.websocket.disabled)),
     ("websocket.handler_prefix", Prefix(|s| &mut s.websocket.handler_prefix)),
     ("websocket.message_size_limit", Size(|s| &mut s.websocket.message_size_limit)),
@@ -74,6 +84,7 @@ pub(super) const ROWS: &[(&str, Bind<Settings>)] = &[
     ("channel.user_boundary", Text(|s| &mut s.channel.user_boundary)),
     ("channel.user_separator", Text(|s| &mut s.channel.user_separator)),
     ("channel.publication_data_format", Text(|s| &mut s.channel.publication_data_format)),
+    ("channel.history_meta_ttl", Span(|s| &mut s.channel.history_meta_ttl)),
     ("rpc.ping.enabled", Switch(|s| &mut s.rpc_ping.enabled)),
     ("rpc.ping.method", Text(|s| &mut s.rpc_ping.method)),
     ("shutdown.timeout", Span(|s| &mut s.shutdown.timeout)),
@@ -106,6 +117,14 @@ pub(super) const NAMESPACE: &[(&str, Bind<Namespace>)] = &[
     ("allow_user_limited_channels", Switch(|n| &mut n.allow_user_limited_channels)),
     ("channel_regex", Text(|n| &mut n.channel_regex)),
     ("publication_data_format", Text(|n| &mut n.publication_data_format)),
+    ("presence", Switch(|n| &mut n.presence)),
+    ("join_leave", Switch(|n| &mut n.join_leave)),
+    ("force_push_join_leave", Switch(|n| &mut n.force_push_join_leave)),
+    ("history_size", Limit(|n| &mut n.history_size)),
+    ("history_ttl", Span(|n| &mut n.history_ttl)),
+    ("history_meta_ttl", Span(|n| &mut n.history_meta_ttl)),
+    ("force_positioning", Switch(|n| &mut n.force_positioning)),
+    ("force_recovery", Switch(|n| &mut n.force_recovery)),
 ];
 
 /// Where token rows hang.

@@ -18,6 +18,10 @@ pub struct Settings {
     pub http_server: HttpServer,
     /// `http_api.*`
     pub http_api: HttpApi,
+    /// `grpc_api.*`
+    pub grpc_api: GrpcApi,
+    /// `swagger.*`
+    pub swagger: Swagger,
     /// `websocket.*`
     pub websocket: Websocket,
     /// `health.*`
@@ -39,10 +43,12 @@ pub struct Settings {
 }
 
 /// `node.*`
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Node {
     /// Shown by `info`. Empty: `<hostname>_<port>`.
     pub name: String,
+    /// How long the figures of `info` are collected before they are shown.
+    pub info_metrics_aggregate_interval: Duration,
 }
 
 /// `log.*`
@@ -82,6 +88,34 @@ pub struct HttpApi {
     pub error_mode: String,
     /// No key is asked for.
     pub insecure: bool,
+}
+
+/// `grpc_api.*`
+#[derive(Clone, Debug, PartialEq)]
+pub struct GrpcApi {
+    /// Serves the API over GRPC on a port of its own.
+    pub enabled: bool,
+    /// Empty: all interfaces, IPv6 and IPv4.
+    pub address: String,
+    /// TCP port.
+    pub port: u16,
+    /// Empty: no key is asked for.
+    pub key: String,
+    /// `transport`: API errors become GRPC statuses. Empty: status OK with the error in the reply.
+    pub error_mode: String,
+    /// Clients may ask for the description of the services.
+    pub reflection: bool,
+    /// Bytes of one request; 0: 4 MiB.
+    pub max_receive_message_size: usize,
+}
+
+/// `swagger.*`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Swagger {
+    /// Serves the API page and `/openapi.json`.
+    pub enabled: bool,
+    /// Path of the page.
+    pub handler_prefix: String,
 }
 
 /// `websocket.*`
@@ -196,6 +230,8 @@ pub struct Channel {
     pub user_separator: String,
     /// For namespaces that leave theirs empty: "", `json`, `json_object`, `binary`.
     pub publication_data_format: String,
+    /// For namespaces that leave theirs 0: how long offset and epoch outlive the last use of a channel.
+    pub history_meta_ttl: Duration,
     /// Options of channels without namespace.
     pub without_namespace: Namespace,
     /// Options of the others by name, in the order of the file.
@@ -221,6 +257,22 @@ pub struct Namespace {
     pub channel_regex: String,
     /// What a publication may hold: "" (not empty), `json`, `json_object`, `binary`.
     pub publication_data_format: String,
+    /// Subscribers are listed.
+    pub presence: bool,
+    /// Subscribers are told who comes and goes, if they want to know it.
+    pub join_leave: bool,
+    /// All subscribers are told.
+    pub force_push_join_leave: bool,
+    /// Publications kept; 0: none.
+    pub history_size: usize,
+    /// How long they are kept after the last one; 0: not at all.
+    pub history_ttl: Duration,
+    /// How long offset and epoch outlive the last use of a channel; 0: as `channel.history_meta_ttl` says.
+    pub history_meta_ttl: Duration,
+    /// Every subscription is told its position.
+    pub force_positioning: bool,
+    /// Every subscription may be recovered.
+    pub force_recovery: bool,
 }
 
 /// `rpc.ping.*`
@@ -270,6 +322,32 @@ impl Default for HttpApi {
             error_mode: String::new(),
             insecure: false,
         }
+    }
+}
+
+impl Default for Node {
+    fn default() -> Node {
+        Node { name: String::new(), info_metrics_aggregate_interval: Duration::from_secs(60) }
+    }
+}
+
+impl Default for GrpcApi {
+    fn default() -> GrpcApi {
+        GrpcApi {
+            enabled: false,
+            address: String::new(),
+            port: 10_000,
+            key: String::new(),
+            error_mode: String::new(),
+            reflection: false,
+            max_receive_message_size: 0,
+        }
+    }
+}
+
+impl Default for Swagger {
+    fn default() -> Swagger {
+        Swagger { enabled: false, handler_prefix: "/swagger".into() }
     }
 }
 
@@ -326,6 +404,7 @@ impl Default for Channel {
             user_boundary: "#".into(),
             user_separator: ",".into(),
             publication_data_format: String::new(),
+            history_meta_ttl: Duration::from_secs(720 * 3600),
             without_namespace: Namespace::default(),
             namespaces: Vec::new(),
         }
