@@ -32,15 +32,20 @@ pub struct Node {
     pub name: String,
 }
 
-/// Puts the shares together.
+/// Puts the shares together, without figures.
 pub fn finish(node: &Node, uptime_seconds: u64, answers: &[Answer]) -> Outcome {
+    finish_with(node, uptime_seconds, Metrics { interval: 60.0, ..Metrics::default() }, answers)
+}
+
+/// Puts the shares together; `metrics` come from [`super::figures::Figures`].
+pub fn finish_with(node: &Node, uptime_seconds: u64, metrics: Metrics, answers: &[Answer]) -> Outcome {
     let mut users = BTreeSet::<u64>::new();
     let mut result = NodeResult {
         uid: node.uid.clone(),
         name: node.name.clone(),
         version: env!("CARGO_PKG_VERSION").into(),
         uptime: u32::try_from(uptime_seconds).unwrap_or(u32::MAX),
-        metrics: Some(Metrics { interval: 60.0, ..Metrics::default() }),
+        metrics: Some(metrics),
         ..NodeResult::default()
     };
     for Answer::Info(share) in answers {

@@ -9,8 +9,10 @@
 pub mod batch;
 pub mod broadcast;
 pub mod error;
+pub mod figures;
 pub mod info;
 pub mod publish;
+pub mod series;
 
 use crate::channel::Rules;
 use crate::proto::api::{Command, PublishResponse, Reply};
