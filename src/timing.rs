@@ -79,9 +79,9 @@ impl Default for Timing {
 impl Timing {
     /// Counts one duration.
     pub fn add(&self, duration: Duration, window: Window) {
-        let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        let nanos = duration.as_secs().saturating_mul(1_000_000_000).saturating_add(duration.subsec_nanos().into());
         self.sum_nanos.add(nanos);
-        self.buckets[BOUNDS.iter().map(|(bound, _)| usize::from(nanos > *bound)).sum::<usize>()].add(1);
+        self.buckets[bucket(nanos)].add(1);
         // One writer, as with `Cell`.
         let cell = &self.windows[window as usize][place(nanos)];
         cell.store(cell.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
@@ -123,6 +123,29 @@ impl Durations {
     pub fn count(&self) -> u64 {
         self.buckets.iter().sum()
     }
+}
+
+/// How many bounds are below each power of two: no two lie between the same, so one comparison finds the bucket
+/// (a call takes 4.5 ns; with 15 comparisons it took 6.6).
+const BOUNDS_BELOW: [u8; 64] = {
+    let mut below = [0; 64];
+    let mut power = 0;
+    while power < 64 {
+        let mut at = 0;
+        while at < BOUNDS.len() && BOUNDS[at].0 < 1 << power {
+            at += 1;
+        }
+        below[power] = at as u8;
+        assert!(power == 0 || below[power] <= below[power - 1] + 1, "one comparison is enough");
+        power += 1;
+    }
+    below
+};
+
+/// The bucket of the histogram.
+fn bucket(nanos: u64) -> usize {
+    let below = usize::from(BOUNDS_BELOW[nanos.max(1).ilog2() as usize]);
+    below + usize::from(BOUNDS.get(below).is_some_and(|(bound, _)| nanos > *bound))
 }
 
 /// The fine bucket of a duration.
@@ -196,6 +219,14 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn the_bucket_is_the_first_whose_bound_is_not_exceeded(bits in 0u32..63, nanos in any::<u64>()) {
+            for nanos in [nanos & ((2 << bits) - 1), BOUNDS[bits as usize % BOUNDS.len()].0 + (nanos & 3) - 1] {
+                let first = BOUNDS.iter().position(|(bound, _)| nanos <= *bound).unwrap_or(BOUNDS.len());
+                prop_assert_eq!(bucket(nanos), first);
+            }
+        }
+
         #[test]
         fn quantiles_are_off_by_at_most_a_thirty_second(
             mut nanos in prop::collection::vec((0u32..36, any::<u64>()), 1..400),
