@@ -103,6 +103,8 @@ counters! {
     mesh_spilled, Counter, "corecast_mesh_spilled_total", "", "Messages that found the queue of another core full.";
     receive_buffers_empty, Counter, "corecast_receive_buffers_exhausted_total", "", "Receives that found no free buffer.";
     accept_errors, Counter, "corecast_accept_errors_total", "", "Failed accepts, for want of descriptors mostly.";
+    tls_errors, Counter, "corecast_tls_errors_total", "",
+        "Encrypted connections that failed: no TLS, no common version, no trust on one side, broken records.";
     decode_panics, Counter, "corecast_decode_panics_total", "", "Connections closed because decoding their bytes panicked.";
     connections, Gauge, "corecast_sockets", "", "Open sockets.";
     clients, Gauge, "centrifugo_node_num_clients", "", "Connected clients.";
