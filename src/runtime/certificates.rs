@@ -277,8 +277,11 @@ impl Origin {
     }
 
     fn config(&self, material: &Material) -> Result<ServerConfig, String> {
-        let versions: &[_] =
-            if material.only_13 { &[&rustls::version::TLS13] } else { &[&rustls::version::TLS13, &rustls::version::TLS12] };
+        let versions: &[_] = if material.only_13 {
+            &[&rustls::version::TLS13]
+        } else {
+            &[&rustls::version::TLS13, &rustls::version::TLS12]
+        };
         let builder = ServerConfig::builder_with_provider(provider().clone())
             .with_protocol_versions(versions)
             .map_err(|error| format!("{}: {error}", self.section))?;

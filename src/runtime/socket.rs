@@ -40,8 +40,15 @@ struct Socket {
 /// A send touches one cache line of sockets.
 const _: () = assert!(size_of::<Socket>() == 16);
 
-const FREE: Socket =
-    Socket { fd: -1, generation: 0, phase: Phase::Free, receiving: false, polling: false, paused: false, is_tls: false };
+const FREE: Socket = Socket {
+    fd: -1,
+    generation: 0,
+    phase: Phase::Free,
+    receiving: false,
+    polling: false,
+    paused: false,
+    is_tls: false,
+};
 
 /// All sockets of one core.
 pub struct Sockets {

@@ -2,10 +2,10 @@ use super::*;
 use crate::runtime::ring::{Op, Ring};
 use crate::runtime::socket::Sockets;
 use proptest::prelude::*;
+use rustix::event::{EventfdFlags, eventfd};
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
-use rustix::event::{EventfdFlags, eventfd};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsRawFd, OwnedFd};
 

@@ -92,7 +92,7 @@ fn an_unknown_flag_or_command_exits_with_two() {
 #[test]
 fn a_dangerous_option_that_is_not_served_is_refused() {
     expect(&[], r#"{"engine": {"type": "redis"}}"#, &["--port", "0"], &["engine", "redis"]);
-    expect(&[], r#"{"http_server": {"tls": {"enabled": true}}}"#, &["--port", "0"], &["http_server.tls.enabled"]);
+    expect(&[], r#"{"http_server": {"tls_autocert": {"enabled": true}}}"#, &["--port", "0"], &["tls_autocert.enabled"]);
 }
 
 #[test]
