@@ -124,7 +124,7 @@ impl Encryption {
         let alpn: &[u8] = if port == TlsPort::Grpc { b"h2" } else { b"http/1.1" };
         let made = Made::new(origin, alpn, None)?;
         let config = ArcSwap::new(made.config.clone());
-        let state = Mutex::new(State { seen: made.stamps.clone(), made });
+        let state = Mutex::new(State { seen: made.stamps, made });
         Ok(Arc::new(Encryption { alpn, config, state }))
     }
 
@@ -151,13 +151,13 @@ impl Encryption {
             self.config.store(made.config.clone());
             tracing::info!(option = made.origin.section, "TLS certificate reloaded");
         }
-        *state = State { seen: made.stamps.clone(), made };
+        *state = State { seen: made.stamps, made };
     }
 
     fn look(&self) {
         let mut state = self.state();
         let stamps = state.made.origin.stamps();
-        let is_still = std::mem::replace(&mut state.seen, stamps.clone()) == stamps;
+        let is_still = std::mem::replace(&mut state.seen, stamps) == stamps;
         if !is_still || stamps == state.made.stamps {
             return;
         }

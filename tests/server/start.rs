@@ -96,6 +96,17 @@ fn a_dangerous_option_that_is_not_served_is_refused() {
 }
 
 #[test]
+fn tls_that_cannot_work_is_refused_with_option_and_remedy() {
+    let enabled = r#"{"http_server": {"tls": {"enabled": true, "key_pem": "/k"}}}"#;
+    expect(&[], enabled, &["--port", "0"], &["http_server.tls.cert_pem", "write the path of a PEM file"]);
+    expect(&[], r#"{"tls": true, "tls_cert": "/c"}"#, &["--port", "0"], &["tls_key", "private key"]);
+    let missing = r#"{"http_server": {"tls": {"enabled": true, "cert_pem": "/no/c.pem", "key_pem": "/no/k.pem"}}}"#;
+    expect(&[], missing, &["--port", "0"], &["http_server.tls.cert_pem", "/no/c.pem", "cannot be read"]);
+    let version = r#"{"corecast": {"tls": {"min_version": "1.1"}}}"#;
+    expect(&[], version, &["--port", "0"], &["corecast.tls.min_version", "1.1"]);
+}
+
+#[test]
 fn an_internal_port_takes_the_api_along_and_the_process_tells_who_it_is() {
     let folder = tempfile::tempdir().expect("a folder");
     let pid_file = folder.path().join("corecast.pid");
