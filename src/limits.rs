@@ -42,6 +42,13 @@ pub const HTTP_BODY_TIMEOUT_MS: u64 = 30_000;
 /// Silence between two requests of a connection; then it is closed.
 pub const HTTP_IDLE_TIMEOUT_MS: u64 = 300_000;
 
+/// Ciphertext of one connection that the kernel has not taken yet, apart from the last record's overhead; then nothing
+/// more is encrypted and the rest waits in the outbox. Four records of the largest size.
+pub const TLS_BUFFER_BYTES: usize = 64 << 10;
+
+/// Between two looks at the files of certificates; a change counts when two looks have found the same.
+pub const CERTIFICATE_LOOK_MS: u64 = 2_000;
+
 /// How long the server waits for the peer's close frame or end of stream after its own (Centrifugo: 5 s).
 pub const CLOSE_TIMEOUT_MS: u64 = 5_000;
 
