@@ -25,6 +25,8 @@ pub mod api;
 
 pub mod transport;
 
+pub mod http2;
+
 pub mod conn;
 
 pub mod shard;
