@@ -248,6 +248,17 @@ impl Registry {
         }
     }
 
+    /// True when the connection waits for this channel, for the answer to this question or to the wish.
+    pub fn is_waiting(&self, name: &str, slot: Slot, ticket: Option<Ticket>) -> bool {
+        let channel = self.by_name.get(name).and_then(|key| self.channels[key.0 as usize].as_ref());
+        channel.is_some_and(|channel| channel.waiting.iter().any(|(_, w)| *w == Waiting { slot, ticket }))
+    }
+
+    /// True when anybody waits for anything.
+    pub fn has_waiting(&self) -> bool {
+        self.channels.iter().flatten().any(|channel| !channel.waiting.is_empty())
+    }
+
     /// Panics when the tables disagree. For tests and the simulation: it walks everything.
     pub fn check_invariants(&self) {
         let mut places = 0;

@@ -84,6 +84,15 @@ impl Jobs {
     pub(super) fn next_deadline(&self) -> Option<Mono> {
         self.deadlines.front().map(|(at, _)| *at)
     }
+
+    /// Panics when an answer is awaited for a job that is not there. For tests and the simulation.
+    pub(super) fn check_invariants(&self) {
+        for place in self.places.values() {
+            let job = self.jobs.get(&place.job);
+            assert!(job.is_some_and(|job| job.running.contains_key(&place.task)), "an answer without a task");
+        }
+        assert!(self.jobs.len() <= self.deadlines.len(), "every job has its deadline");
+    }
 }
 
 impl Shard {

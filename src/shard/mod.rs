@@ -7,6 +7,7 @@
 //! other connection. Deliveries are marks in `hub`, not effects.
 
 mod acts;
+mod check;
 mod ending;
 mod grpc;
 mod http;
@@ -462,25 +463,5 @@ impl Shard {
             Message::Stop => self.stop(),
             Message::End => self.end(),
         }
-    }
-
-    /// Panics when the tables disagree. For tests and the simulation: it walks everything.
-    pub fn check_invariants(&self) {
-        self.output.check_invariants();
-        self.registry.check_invariants();
-        self.store.check_invariants();
-        let mut subscriptions = 0;
-        for conn in self.conns.iter().flatten() {
-            let Kind::WebSocket(ws) = &conn.kind else { continue };
-            for subscription in ws.client.session.subscriptions() {
-                let feed = subscription.feed(ws.client.session.rendition());
-                let audience = self.registry.audience(&subscription.channel, feed);
-                assert_eq!(audience.get(subscription.place as usize), Some(&conn.slot.index), "knows its place");
-                subscriptions += 1;
-            }
-            let pending = ws.client.listening.iter().flat_map(|listening| &listening.channels);
-            subscriptions += pending.filter(|pending| pending.joined.is_some()).count();
-        }
-        assert_eq!(subscriptions, self.registry.subscriptions());
     }
 }

@@ -1,8 +1,11 @@
-//! The world around the cores: queues with little room, pipes with little room, a clock that jumps.
+//! The mechanics around the cores: queues with little room, links with little room, a clock that jumps.
 
-use crate::client::{Client, ws};
+use crate::calls::{Call, Caller};
+use crate::client::Client;
+use crate::model::Model;
+use crate::probe::Probe;
+use crate::realm;
 use corecast::clock::{Mono, Now, UnixMillis};
-use corecast::config::settings::{Namespace, Settings};
 use corecast::conn::Door;
 use corecast::counters::Counters;
 use corecast::hub::{Sent, Sink};
@@ -15,113 +18,112 @@ use corecast::transport::{Routes, Scope};
 use corecast::wire::handshake::Origins;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Messages that a queue between two cores holds here, so that it is full often.
 const QUEUE: usize = 6;
-const CHANNELS: usize = 4;
-/// Bytes that may wait for one client.
-const OUTBOX: usize = 4000;
 
-/// What the server wrote to one connection, and how much more it may write.
-#[derive(Default, Clone)]
-pub struct Pipe {
+/// Who is at the other end of a connection.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Who {
+    Client(usize),
+    Caller(usize),
+}
+
+/// A connection: what the server wrote to it, and how much more it may write.
+pub struct Link {
+    pub who: Who,
+    pub core: usize,
+    slot: Slot,
     pub room: usize,
-    pub bytes: Vec<u8>,
-    pub is_watched: bool,
-    pub is_shut: bool,
+    bytes: Vec<u8>,
+    is_watched: bool,
+    is_shut: bool,
+    pub is_open: bool,
 }
 
 /// One core with its queues.
-struct Node {
-    shard: Shard,
+pub struct Node {
+    pub shard: Shard,
     inbox: VecDeque<Message>,
-    spill: VecDeque<(usize, Message)>,
-    /// Input of connections that was not taken yet: (slot, bytes or end).
-    sockets: VecDeque<(Slot, Input)>,
+    /// What found a queue full, by target.
+    spills: Vec<VecDeque<Message>>,
+    /// Input of connections that was not taken yet.
+    pub sockets: VecDeque<(Slot, Input)>,
     /// Steps for which the core stands still.
-    stalled: usize,
+    pub stalled: usize,
     owners: Vec<Option<usize>>,
     free: Vec<u32>,
     generations: Vec<u32>,
 }
 
-enum Input {
+pub enum Input {
     Open,
     Bytes(Vec<u8>),
     Gone,
 }
 
 pub struct World {
-    nodes: Vec<Node>,
+    pub nodes: Vec<Node>,
+    pub links: Vec<Link>,
     pub clients: Vec<Client>,
-    slots: Vec<Slot>,
-    random: StdRng,
-    now: Now,
+    pub callers: Vec<Caller>,
+    pub calls: Vec<Call>,
+    pub probes: Vec<Probe>,
+    pub model: Model,
+    /// Connection tokens by user.
+    pub tokens: BTreeMap<String, String>,
+    pub random: StdRng,
+    pub now: Now,
     door: Door,
-    numbers: u64,
-    /// Publications by channel, in the order in which they were begun.
-    pub published: BTreeMap<String, Vec<(u64, u64)>>,
-    /// Publications whose publisher was told of their success.
-    pub answered: BTreeSet<(u64, u64)>,
-    trace: Vec<u64>,
+    pub trace: Vec<u64>,
 }
 
 struct Pipes<'a> {
-    clients: &'a mut [Client],
+    links: &'a mut [Link],
     owners: &'a [Option<usize>],
 }
 
 impl Sink for Pipes<'_> {
     fn send(&mut self, index: u32, bytes: &[u8]) -> Sent {
-        let Some(client) = self.owners[index as usize] else { return Sent::Broken };
-        let client = &mut self.clients[client];
-        if !client.is_open {
+        let Some(link) = self.owners[index as usize] else { return Sent::Broken };
+        let link = &mut self.links[link];
+        if !link.is_open {
             return Sent::Broken;
         }
-        let n = bytes.len().min(client.pipe.room);
-        client.pipe.room -= n;
-        client.pipe.bytes.extend_from_slice(&bytes[..n]);
+        let n = bytes.len().min(link.room);
+        link.room -= n;
+        link.bytes.extend_from_slice(&bytes[..n]);
         if n < bytes.len() { Sent::Full(n) } else { Sent::Bytes(n) }
     }
 
     fn watch(&mut self, index: u32) {
-        if let Some(client) = self.owners[index as usize] {
-            self.clients[client].pipe.is_watched = true;
+        if let Some(link) = self.owners[index as usize] {
+            self.links[link].is_watched = true;
         }
     }
 }
 
-fn settings() -> Settings {
-    let mut settings = Settings::default();
-    settings.client.allow_anonymous_connect_without_token = true;
-    settings.client.queue_max_size = OUTBOX;
-    // A core that stands still for long is part of the world; its clients must not be blamed for it.
-    settings.client.pong_timeout = None;
-    settings.http_api.key = "k".into();
-    settings.channel.without_namespace = Namespace {
-        allow_subscribe_for_client: true,
-        allow_subscribe_for_anonymous: true,
-        allow_publish_for_client: true,
-        allow_publish_for_anonymous: true,
-        ..Namespace::default()
-    };
-    settings
+impl Node {
+    fn is_quiet(&self) -> bool {
+        self.inbox.is_empty() && !self.has_spilled() && self.sockets.is_empty()
+    }
+
+    fn has_spilled(&self) -> bool {
+        self.spills.iter().any(|spill| !spill.is_empty())
+    }
 }
 
 impl World {
-    /// The first client sees everything.
-    pub const WITNESS: usize = 0;
-
     pub fn new(seed: u64, cores: usize) -> World {
         let mut random = StdRng::seed_from_u64(seed);
-        let settings = settings();
+        let settings = realm::settings();
         let policy = Arc::new(Policy::new(&settings).expect("good settings"));
         let shared = Arc::new(Shared {
             origins: Origins::new(&[]).expect("none"),
-            gate: Gate::new(0, 0),
+            gate: Gate::new(0, 0).with_user_limit(realm::USER_CONNECTIONS_MAX),
             node: Default::default(),
             counters: (0..cores).map(|_| Arc::new(Counters::default())).collect(),
             render_metrics: |_| String::new(),
@@ -133,83 +135,35 @@ impl World {
         let node = |core| Node {
             shard: Shard::new(Core(core), shared.clone(), policy.clone(), u64::from(core) + seed, now),
             inbox: VecDeque::new(),
-            spill: VecDeque::new(),
+            spills: (0..cores).map(|_| VecDeque::new()).collect(),
             sockets: VecDeque::new(),
             stalled: 0,
             owners: Vec::new(),
             free: Vec::new(),
             generations: Vec::new(),
         };
-        let mut world = World {
+        World {
             nodes: (0..cores as u16).map(node).collect(),
+            links: Vec::new(),
             clients: Vec::new(),
-            slots: Vec::new(),
+            callers: Vec::new(),
+            calls: Vec::new(),
+            probes: Vec::new(),
+            model: Model::default(),
+            tokens: BTreeMap::new(),
             random,
             now,
             door,
-            numbers: 0,
-            published: BTreeMap::new(),
-            answered: BTreeSet::new(),
             trace: Vec::new(),
-        };
-        world.call_the_witness();
-        world
-    }
-
-    /// Subscribes the witness to every channel and waits until it is.
-    fn call_the_witness(&mut self) {
-        self.open_client();
-        self.clients[World::WITNESS].pipe.room = usize::MAX / 2;
-        for channel in 0..CHANNELS {
-            let bytes = self.clients[World::WITNESS].subscribe(&format!("c{channel}"));
-            self.send(World::WITNESS, bytes);
         }
-        self.come_to_rest();
-        assert_eq!(self.clients[World::WITNESS].stretches.len(), CHANNELS);
     }
 
-    /// What happened, for comparing two runs.
-    pub fn trace(&self) -> Vec<u64> {
-        self.trace.clone()
-    }
-
-    fn any(&mut self, bound: usize) -> usize {
+    pub fn any(&mut self, bound: usize) -> usize {
         self.random.random_range(0..bound)
     }
 
-    fn channel(&mut self) -> String {
-        format!("c{}", self.any(CHANNELS))
-    }
-
-    /// Lets one thing happen.
-    pub fn step(&mut self) {
-        let action = self.any(100);
-        self.trace.push(action as u64);
-        match action {
-            0..4 => self.open_client(),
-            4..14 => self.client_command(),
-            14..30 => self.publish(),
-            30..32 => self.tear(),
-            32..36 => self.stall(),
-            36..50 => self.give_room(),
-            50..53 => self.pass_time(),
-            _ => {
-                let core = self.any(self.nodes.len());
-                self.turn(core);
-            }
-        }
-    }
-
-    fn open_client(&mut self) {
-        if self.clients.len() >= 24 {
-            return;
-        }
-        let (core, room) = (self.any(self.nodes.len()), if self.any(4) == 0 { 600 } else { 1 << 20 });
-        // The witness speaks JSON; of the others about half do.
-        let protobuf = !self.clients.is_empty() && self.any(2) == 0;
-        let mut client = Client::new(core, protobuf, Pipe { room, ..Pipe::default() });
-        let mut bytes = ws::upgrade(if protobuf { "?cf_protocol=protobuf" } else { "" }, "");
-        bytes.extend(client.connect());
+    /// A new connection to a core.
+    pub fn open(&mut self, who: Who, core: usize, room: usize) -> usize {
         let node = &mut self.nodes[core];
         let index = node.free.pop().unwrap_or_else(|| {
             node.owners.push(None);
@@ -217,16 +171,16 @@ impl World {
             node.owners.len() as u32 - 1
         });
         let slot = Slot { index, generation: node.generations[index as usize] };
-        node.owners[index as usize] = Some(self.clients.len());
+        node.owners[index as usize] = Some(self.links.len());
         node.sockets.push_back((slot, Input::Open));
-        node.sockets.push_back((slot, Input::Bytes(bytes)));
-        self.clients.push(client);
-        self.slots.push(slot);
+        let (bytes, is_watched, is_shut) = (Vec::new(), false, false);
+        self.links.push(Link { who, core, slot, room, bytes, is_watched, is_shut, is_open: true });
+        self.links.len() - 1
     }
 
-    /// Sends bytes of a client, in pieces of any size.
-    fn send(&mut self, client: usize, bytes: Vec<u8>) {
-        let (core, slot) = (self.clients[client].core, self.slots[client]);
+    /// Sends bytes of a peer, in pieces of any size.
+    pub fn send(&mut self, link: usize, bytes: Vec<u8>) {
+        let (core, slot) = (self.links[link].core, self.links[link].slot);
         let mut rest = bytes.as_slice();
         while !rest.is_empty() {
             let n = if self.any(3) == 0 { 1 + self.any(rest.len()) } else { rest.len() };
@@ -235,71 +189,28 @@ impl World {
         }
     }
 
-    fn open_clients(&self) -> Vec<usize> {
-        (0..self.clients.len()).filter(|at| self.clients[*at].is_open && self.clients[*at].closed.is_none()).collect()
-    }
-
-    /// Any client but the witness.
-    fn some_client(&mut self) -> Option<usize> {
-        let open: Vec<usize> = self.open_clients().into_iter().filter(|at| *at != World::WITNESS).collect();
-        (!open.is_empty()).then(|| open[self.random.random_range(0..open.len())])
-    }
-
-    fn client_command(&mut self) {
-        let Some(at) = self.some_client() else { return };
-        let channel = self.channel();
-        let client = &mut self.clients[at];
-        if !client.is_answered() {
-            return; // One change of subscriptions at a time keeps the model simple.
-        }
-        let bytes = if client.wants(&channel) { client.unsubscribe(&channel) } else { client.subscribe(&channel) };
-        self.send(at, bytes);
-    }
-
-    fn publish(&mut self) {
-        let Some(at) = self.some_client() else { return };
-        let channel = self.channel();
-        for _ in 0..1 + self.any(4) {
-            self.numbers += 1;
-            let item = (at as u64, self.numbers);
-            self.published.entry(channel.clone()).or_default().push(item);
-            let bytes = self.clients[at].publish(&channel, item.0, item.1);
-            self.send(at, bytes);
-        }
-    }
-
-    fn tear(&mut self) {
-        let Some(at) = self.some_client() else { return };
-        self.clients[at].is_open = false;
-        let (core, slot) = (self.clients[at].core, self.slots[at]);
+    /// The peer is gone without a word.
+    pub fn tear(&mut self, link: usize) {
+        self.links[link].is_open = false;
+        let (core, slot) = (self.links[link].core, self.links[link].slot);
         self.nodes[core].sockets.push_back((slot, Input::Gone));
     }
 
-    fn stall(&mut self) {
-        let (core, steps) = (self.any(self.nodes.len()), self.any(40));
-        self.nodes[core].stalled = steps;
-    }
-
-    fn give_room(&mut self) {
-        let Some(at) = self.some_client() else { return };
-        self.clients[at].pipe.room += 1 + self.any(2000);
-    }
-
-    fn pass_time(&mut self) {
-        let delay = Duration::from_millis(self.any(3000) as u64);
+    pub fn pass_time(&mut self, delay: Duration) {
         self.now.mono = self.now.mono + delay;
         self.now.wall.0 += delay.as_millis() as u64;
+        self.model.may_have_expired = self.now.mono.since(Mono(0)) >= realm::HISTORY_TTL;
     }
 
     /// One turn of a core, as the driver makes it.
-    fn turn(&mut self, core: usize) {
+    pub fn turn(&mut self, core: usize) {
         if self.nodes[core].stalled > 0 {
             self.nodes[core].stalled -= 1;
             return;
         }
         let now = self.now;
         for _ in 0..1 + self.any(4) {
-            if !self.nodes[core].spill.is_empty() {
+            if self.nodes[core].has_spilled() {
                 break;
             }
             let Some((slot, input)) = self.nodes[core].sockets.pop_front() else { break };
@@ -317,7 +228,7 @@ impl World {
         let slice = 1 + self.any(4);
         self.flush(core, slice);
         self.retry(core);
-        self.read_pipes(core);
+        self.read(core);
         self.nodes[core].shard.check_invariants();
     }
 
@@ -341,17 +252,14 @@ impl World {
 
     fn flush(&mut self, core: usize, slice: usize) {
         let node = &mut self.nodes[core];
-        let mut pipes = Pipes { clients: &mut self.clients, owners: &node.owners };
-        node.shard.flush(slice, &mut pipes);
-        let writable = |at: &usize| self.clients[*at].pipe.is_watched && self.clients[*at].pipe.room > 0;
-        let ready: Vec<usize> =
-            (0..self.clients.len()).filter(|at| self.clients[*at].core == core).filter(writable).collect();
+        node.shard.flush(slice, &mut Pipes { links: &mut self.links, owners: &node.owners });
+        let is_ready = |link: &Link| link.core == core && link.is_watched && link.room > 0;
+        let ready: Vec<usize> = (0..self.links.len()).filter(|at| is_ready(&self.links[*at])).collect();
         for at in ready {
-            self.clients[at].pipe.is_watched = false;
-            let node = &mut self.nodes[core];
-            if node.owners[self.slots[at].index as usize] == Some(at) {
-                let mut pipes = Pipes { clients: &mut self.clients, owners: &node.owners };
-                node.shard.writable(self.slots[at], &mut pipes);
+            self.links[at].is_watched = false;
+            let (node, slot) = (&mut self.nodes[core], self.links[at].slot);
+            if node.owners[slot.index as usize] == Some(at) {
+                node.shard.writable(slot, &mut Pipes { links: &mut self.links, owners: &node.owners });
             }
         }
         self.perform(core);
@@ -366,11 +274,11 @@ impl World {
                     let owner = node.owners[slot.index as usize].take().expect("an open connection");
                     node.generations[slot.index as usize] += 1;
                     node.free.push(slot.index);
-                    self.clients[owner].is_open = false;
+                    self.links[owner].is_open = false;
                 }
                 Effect::ShutdownWrite(slot) => {
                     if let Some(owner) = self.nodes[core].owners[slot.index as usize] {
-                        self.clients[owner].pipe.is_shut = true;
+                        self.links[owner].is_shut = true;
                     }
                 }
                 Effect::Pause(_) | Effect::Resume(_) => {}
@@ -379,60 +287,60 @@ impl World {
         }
     }
 
+    /// Between two cores messages keep their order, as in the real mesh; between three they do not.
     fn dispatch(&mut self, from: usize, to: usize, message: Message) {
-        assert_ne!(from, to, "a core does not write to itself");
-        if self.nodes[from].spill.is_empty() && self.nodes[to].inbox.len() < QUEUE {
+        if self.nodes[from].spills[to].is_empty() && self.nodes[to].inbox.len() < QUEUE {
             self.nodes[to].inbox.push_back(message);
         } else {
-            self.nodes[from].spill.push_back((to, message));
+            self.nodes[from].spills[to].push_back(message);
         }
     }
 
     fn retry(&mut self, core: usize) {
-        while let Some((to, _)) = self.nodes[core].spill.front() {
-            if self.nodes[*to].inbox.len() >= QUEUE {
-                return;
-            }
-            if let Some((to, message)) = self.nodes[core].spill.pop_front() {
+        for to in 0..self.nodes.len() {
+            while self.nodes[to].inbox.len() < QUEUE
+                && let Some(message) = self.nodes[core].spills[to].pop_front()
+            {
                 self.nodes[to].inbox.push_back(message);
             }
         }
     }
 
-    /// Clients read what was written to them.
-    fn read_pipes(&mut self, core: usize) {
-        for at in 0..self.clients.len() {
-            if self.clients[at].core != core || self.clients[at].pipe.bytes.is_empty() {
+    /// Peers read what was written to them.
+    fn read(&mut self, core: usize) {
+        for link in 0..self.links.len() {
+            if self.links[link].core != core || self.links[link].bytes.is_empty() {
                 continue;
             }
-            let bytes = std::mem::take(&mut self.clients[at].pipe.bytes);
-            let published = &self.published;
-            let answers = self.clients[at].receive(&bytes, |channel| published.get(channel).map_or(0, Vec::len));
-            self.answered.extend(self.clients[at].answered.drain(..));
-            if !answers.is_empty() && self.clients[at].is_open {
-                self.send(at, answers);
+            let bytes = std::mem::take(&mut self.links[link].bytes);
+            match self.links[link].who {
+                Who::Client(at) => {
+                    let answers = self.clients[at].receive(&bytes, &mut self.model);
+                    if !answers.is_empty() && self.links[link].is_open {
+                        self.send(link, answers);
+                    }
+                }
+                Who::Caller(at) => self.caller_reads(at, &bytes),
             }
         }
     }
 
     /// Nothing new happens; everything that is on its way arrives.
     pub fn come_to_rest(&mut self) {
-        for client in &mut self.clients {
-            client.pipe.room = usize::MAX / 2;
-        }
+        self.links.iter_mut().for_each(|link| link.room = usize::MAX / 2);
         self.nodes.iter_mut().for_each(|node| node.stalled = 0);
         for _ in 0..20_000 {
             self.close_what_was_shut();
-            for core in 0..self.nodes.len() {
-                self.turn(core);
-            }
-            let is_quiet = |node: &Node| node.inbox.is_empty() && node.spill.is_empty() && node.sockets.is_empty();
-            let dirty = self.clients.iter().any(|client| client.pipe.is_watched);
-            if self.nodes.iter().all(is_quiet) && !dirty && self.all_answered() {
-                (0..self.nodes.len()).for_each(|core| self.flush(core, usize::MAX / 2));
-                (0..self.nodes.len()).for_each(|core| self.flush(core, usize::MAX / 2));
-                (0..self.nodes.len()).for_each(|core| self.read_pipes(core));
-                return;
+            (0..self.nodes.len()).for_each(|core| self.turn(core));
+            let is_dirty = self.links.iter().any(|link| link.is_open && (link.is_watched || link.is_shut));
+            if self.nodes.iter().all(Node::is_quiet) && !is_dirty && self.is_answered() {
+                for _ in 0..2 {
+                    (0..self.nodes.len()).for_each(|core| self.flush(core, usize::MAX / 2));
+                }
+                (0..self.nodes.len()).for_each(|core| self.read(core));
+                if self.nodes.iter().all(Node::is_quiet) {
+                    return;
+                }
             }
         }
         panic!("the world does not come to rest");
@@ -440,15 +348,20 @@ impl World {
 
     /// A peer that reads the end of the stream closes its side.
     fn close_what_was_shut(&mut self) {
-        for at in 0..self.clients.len() {
-            if self.clients[at].is_open && std::mem::take(&mut self.clients[at].pipe.is_shut) {
-                let (core, slot) = (self.clients[at].core, self.slots[at]);
-                self.nodes[core].sockets.push_back((slot, Input::Gone));
+        for link in &mut self.links {
+            if link.is_open && std::mem::take(&mut link.is_shut) {
+                self.nodes[link.core].sockets.push_back((link.slot, Input::Gone));
             }
         }
     }
 
-    fn all_answered(&self) -> bool {
-        self.open_clients().into_iter().all(|at| self.clients[at].is_answered())
+    /// Every command of an open client has its reply, every call that was not given up its answer.
+    fn is_answered(&self) -> bool {
+        let clients = self.clients.iter().filter(|client| self.is_alive(client));
+        clients.into_iter().all(Client::is_answered) && self.calls.iter().all(Call::is_over)
+    }
+
+    pub fn is_alive(&self, client: &Client) -> bool {
+        self.links[client.link].is_open && client.closed.is_none()
     }
 }

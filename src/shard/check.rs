@@ -1,0 +1,89 @@
+//! What holds between the tables of one core. For tests and the simulation: everything here walks everything and panics
+//! when something disagrees.
+
+use super::Shard;
+use super::acts::Errand;
+use crate::conn::{Client, Conn, Kind};
+use crate::id::Ticket;
+use std::collections::BTreeMap;
+
+impl Shard {
+    /// Panics when the tables disagree; between two events they do not.
+    pub fn check_invariants(&self) {
+        self.output.check_invariants();
+        self.registry.check_invariants();
+        self.store.check_invariants();
+        self.check_places();
+        self.check_waiting();
+    }
+
+    /// Everybody who listens knows its place.
+    fn check_places(&self) {
+        let mut subscriptions = 0;
+        for (conn, client) in self.clients() {
+            for subscription in client.session.subscriptions() {
+                let feed = subscription.feed(client.session.rendition());
+                let audience = self.registry.audience(&subscription.channel, feed);
+                assert_eq!(audience.get(subscription.place as usize), Some(&conn.slot.index), "knows its place");
+                subscriptions += 1;
+            }
+            let pending = client.listening.iter().flat_map(|listening| &listening.channels);
+            subscriptions += pending.filter(|pending| pending.joined.is_some()).count();
+        }
+        assert_eq!(subscriptions, self.registry.subscriptions());
+    }
+
+    /// Whoever waits is waited for: a subscriber stands in the registry and, for an answer of its own, among those who
+    /// enter; an act waits for as many grants as there are; an answer belongs to a job.
+    fn check_waiting(&self) {
+        let mut grants: BTreeMap<Ticket, usize> = BTreeMap::new();
+        for (conn, client) in self.clients() {
+            let pending = client.listening.iter().flat_map(|listening| &listening.channels);
+            let asked = pending.filter(|p| p.joined.is_none()).map(|p| (p.ticket, &p.wanted));
+            let granted = client.grants.iter().map(|grant| (Some(grant.ticket), &grant.wanted));
+            for (ticket, wanted) in asked.chain(granted) {
+                assert!(self.registry.is_waiting(&wanted.channel, conn.slot, ticket), "{} is awaited", wanted.channel);
+                let entering = ticket.map(|ticket| self.entering.get(&ticket).map(|(slot, _)| *slot));
+                assert!(entering.is_none_or(|slot| slot == Some(conn.slot)), "{} is entering", wanted.channel);
+            }
+            client.grants.iter().for_each(|grant| *grants.entry(grant.act).or_default() += 1);
+            assert!(client.listening.is_none() || client.session.is_waiting(), "a command listens");
+        }
+        for (ticket, errand) in &self.errands {
+            if let Errand::Act { waiting, .. } = errand {
+                assert_eq!(grants.remove(ticket).unwrap_or(0), *waiting, "an act waits for its grants");
+            }
+        }
+        assert!(grants.is_empty(), "grants without an act");
+        self.jobs.check_invariants();
+    }
+
+    /// Panics when something still waits although nothing is under way between the cores and nobody speaks.
+    pub fn check_at_rest(&self) {
+        self.check_invariants();
+        assert!(self.jobs.is_empty() && self.publishing.is_empty(), "a call waits");
+        assert!(self.entering.is_empty() && self.errands.is_empty(), "a subscriber or an errand waits");
+        assert!(self.effects.is_empty() && self.verdicts.is_empty(), "something is still to be done");
+        assert!(!self.registry.has_waiting(), "a subscriber waits");
+        for (_, client) in self.clients() {
+            assert!(client.listening.is_none() && client.grants.is_empty() && client.backlog.is_empty());
+            assert!(!client.session.is_waiting(), "a command waits");
+        }
+    }
+
+    /// Panics when something is remembered although all clients are gone and the times of all channels are over.
+    pub fn check_empty(&self) {
+        self.check_at_rest();
+        assert_eq!(self.connections(), 0);
+        assert!(self.registry.is_empty(), "a channel without listeners");
+        assert!(self.users.is_empty(), "a user without connections");
+        assert!(self.store.is_empty(), "a channel without listeners, history and members");
+    }
+
+    fn clients(&self) -> impl Iterator<Item = (&Conn, &Client)> {
+        self.conns.iter().flatten().filter_map(|conn| match &conn.kind {
+            Kind::WebSocket(ws) => Some((&**conn, &ws.client)),
+            _ => None,
+        })
+    }
+}

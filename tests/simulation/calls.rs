@@ -1,0 +1,328 @@
+//! The backend: calls of the server API over HTTP connections to any core, and what their answers say.
+
+use crate::client::{item, offset};
+use crate::model::{Grant, Item, Position};
+use crate::realm::{self, CHANNELS, USERS};
+use crate::world::{Who, World};
+use corecast::clock::Mono;
+use corecast::limits;
+use serde_json::{Value, json};
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// What a call is for, and what its answer is compared with.
+#[derive(Clone, Debug)]
+pub enum Purpose {
+    /// The same publication for these channels.
+    Publish { channels: Vec<&'static str>, item: Item, key: Option<String>, skips_history: bool },
+    /// A page of history, asked for when the top was at least so high.
+    History { channel: &'static str, known_top: u64, is_whole: bool, reverse: bool },
+    /// Something happens to sessions, or a figure is read that nobody can predict meanwhile.
+    Other,
+    /// A step of a probe.
+    Probe(usize),
+    /// Looked at by whoever made it.
+    Look,
+}
+
+pub struct Call {
+    pub method: &'static str,
+    pub purpose: Purpose,
+    began: Mono,
+    /// The body of the answer.
+    pub answer: Option<Value>,
+    /// Its connection was torn: nobody waits for the answer.
+    is_given_up: bool,
+}
+
+impl Call {
+    pub fn is_over(&self) -> bool {
+        self.answer.is_some() || self.is_given_up
+    }
+}
+
+/// An HTTP connection of the backend.
+pub struct Caller {
+    link: usize,
+    /// Calls that wait for their answers, in order.
+    waiting: VecDeque<usize>,
+    input: Vec<u8>,
+}
+
+impl World {
+    /// Begins a call over a connection to any core.
+    pub fn call(&mut self, method: &'static str, body: Value, purpose: Purpose) -> usize {
+        let core = self.any(self.nodes.len());
+        self.call_at(core, method, body, purpose)
+    }
+
+    /// Begins a call over a connection to `core`.
+    pub fn call_at(&mut self, core: usize, method: &'static str, body: Value, purpose: Purpose) -> usize {
+        let at = self.calls.len();
+        self.calls.push(Call { method, purpose, began: self.now.mono, answer: None, is_given_up: false });
+        let is_usable = |caller: &Caller| self.links[caller.link].is_open && self.links[caller.link].core == core;
+        let usable = self.callers.iter().position(is_usable);
+        // Mostly the connection that is there, also when it still waits for another answer.
+        let caller = match usable.filter(|_| self.any(4) > 0) {
+            Some(caller) => caller,
+            None => {
+                let link = self.open(Who::Caller(self.callers.len()), core, usize::MAX / 2);
+                self.callers.push(Caller { link, waiting: VecDeque::new(), input: Vec::new() });
+                self.callers.len() - 1
+            }
+        };
+        self.callers[caller].waiting.push_back(at);
+        let body = body.to_string();
+        let head = format!("POST /api/{method} HTTP/1.1\r\nHost: t\r\nX-API-Key: k\r\nContent-Length: ");
+        let request = format!("{head}{}\r\n\r\n{body}", body.len());
+        self.send(self.callers[caller].link, request.into_bytes());
+        at
+    }
+
+    /// The backend gives a connection up, perhaps in the middle of a call.
+    fn tear_caller(&mut self) {
+        let open: Vec<usize> = (0..self.callers.len()).filter(|at| self.links[self.callers[*at].link].is_open).collect();
+        if open.is_empty() {
+            return;
+        }
+        let at = open[self.any(open.len())];
+        for call in self.callers[at].waiting.drain(..) {
+            self.calls[call].is_given_up = true;
+            if let Purpose::Probe(probe) = self.calls[call].purpose {
+                self.probes[probe].lose();
+            }
+        }
+        self.tear(self.callers[at].link);
+    }
+
+    /// Bytes of the server for a connection of the backend.
+    pub fn caller_reads(&mut self, at: usize, bytes: &[u8]) {
+        self.callers[at].input.extend_from_slice(bytes);
+        while let Some((status, body)) = take_answer(&mut self.callers[at].input) {
+            let call = self.callers[at].waiting.pop_front().expect("a call for each answer");
+            assert_eq!(status, 200, "{} is answered: {body}", self.calls[call].method);
+            let body = serde_json::from_str(&body).expect("JSON");
+            self.answered(call, body);
+        }
+    }
+
+    fn answered(&mut self, at: usize, answer: Value) {
+        let waited = self.now.mono.since(self.calls[at].began);
+        let (method, purpose) = (self.calls[at].method, self.calls[at].purpose.clone());
+        *self.model.calls.entry(method).or_default() += 1;
+        let code = answer["error"]["code"].as_u64();
+        if code == Some(100) && waited >= Duration::from_millis(limits::GATHER_TIMEOUT_MS) {
+            self.model.late += 1;
+        } else {
+            assert!(answer["error"].is_null(), "no call of the simulation is wrong: {method} {answer}");
+        }
+        match &purpose {
+            Purpose::Publish { channels, item, key, skips_history } => {
+                self.published(channels, *item, key.as_deref(), *skips_history, &answer);
+            }
+            Purpose::History { channel, known_top, is_whole, reverse } if code.is_none() => {
+                self.page(channel, *known_top, *is_whole, *reverse, &answer["result"]);
+            }
+            Purpose::Probe(probe) => self.probe_hears(*probe, method, &answer),
+            Purpose::History { .. } | Purpose::Other | Purpose::Look => {}
+        }
+        self.calls[at].answer = Some(answer);
+    }
+
+    fn published(&mut self, channels: &[&str], item: Item, key: Option<&str>, skips_history: bool, answer: &Value) {
+        let responses: Vec<&Value> = match answer["result"]["responses"].as_array() {
+            Some(responses) => responses.iter().collect(),
+            None => vec![answer],
+        };
+        if !answer["error"].is_null() {
+            return;
+        }
+        assert_eq!(responses.len(), channels.len(), "one response for each channel: {answer}");
+        for (channel, response) in channels.iter().zip(responses) {
+            let result = &response["result"];
+            let epoch = result["epoch"].as_str().map(str::to_string);
+            let position: Option<Position> = epoch.map(|epoch| (offset(result), epoch));
+            // A repeat may have another mind about history than the first call.
+            let is_due = realm::has_history(channel) && !skips_history;
+            assert!(key.is_some() || position.is_some() == is_due, "{channel}: a position where one is due: {answer}");
+            self.model.succeeded(channel, item, key, position);
+        }
+    }
+
+    /// A page of history: without a gap, no longer than it may be, up to the top when it is the whole.
+    fn page(&mut self, channel: &str, known_top: u64, is_whole: bool, reverse: bool, result: &Value) {
+        let top: Position = (offset(result), result["epoch"].as_str().expect("an epoch").to_string());
+        let publications = result["publications"].as_array().expect("a list");
+        let mut page: Vec<(Item, u64)> = publications.iter().map(|p| (item(p), offset(p))).collect();
+        if reverse {
+            page.reverse();
+        }
+        assert!(page.windows(2).all(|pair| pair[1].1 == pair[0].1 + 1), "{channel}: a gap in {result}");
+        assert!(page.len() <= realm::HISTORY_SIZE && top.0 >= known_top, "{channel}: {known_top} {result}");
+        if is_whole {
+            assert!(page.last().is_none_or(|(_, offset)| *offset == top.0), "{channel}: not up to the top: {result}");
+            let all = top.0.min(realm::HISTORY_SIZE as u64);
+            assert!(!self.model.keeps(channel) || page.len() as u64 == all, "{channel}: too little in {result}");
+        }
+        self.model.pages.push((channel.to_string(), page, top));
+    }
+
+    /// One call of the backend, whatever it may be.
+    pub fn some_call(&mut self) {
+        match self.any(100) {
+            0..34 => self.publishing(),
+            34..46 => self.subscribing(),
+            46..54 => {
+                let body = json!({ "user": self.user(), "channel": self.channel() });
+                self.call("unsubscribe", body, Purpose::Other);
+            }
+            54..58 => self.disconnecting(),
+            58..62 => self.refreshing(),
+            62..80 => self.reading(),
+            80..82 => {
+                let channel = self.channel_with(realm::has_history);
+                self.model.removed.insert(channel.to_string());
+                self.call("history_remove", json!({ "channel": channel }), Purpose::Other);
+            }
+            82..84 => self.tear_caller(),
+            _ => {
+                let channel = self.channel_with(realm::has_presence);
+                let method = ["presence", "presence_stats", "channels", "info"][self.any(4)];
+                self.call(method, json!({ "channel": channel }), Purpose::Other);
+            }
+        }
+    }
+
+    fn user(&mut self) -> &'static str {
+        USERS[self.any(USERS.len())]
+    }
+
+    fn channel_with(&mut self, has: fn(&str) -> bool) -> &'static str {
+        let channels: Vec<&'static str> = CHANNELS.into_iter().filter(|channel| has(channel)).collect();
+        channels[self.any(channels.len())]
+    }
+
+    /// `publish` or `broadcast`, with and without history and idempotency keys; a publisher of its own each time, since
+    /// calls over several connections have no order.
+    fn publishing(&mut self) {
+        let key = (self.any(3) == 0).then(|| format!("k{}", self.any(6)));
+        let skips_history = self.any(6) == 0;
+        let mut channels = vec![self.channel()];
+        if self.any(3) == 0 {
+            channels.extend((0..self.any(5)).map(|_| self.channel()).collect::<Vec<_>>());
+            if key.is_none() {
+                channels.sort_unstable();
+                channels.dedup();
+            }
+        }
+        let item = (1000 + self.calls.len() as u64, self.model.numbers + 1);
+        self.model.numbers += 1;
+        for channel in &channels {
+            self.model.note(channel, item);
+            if let Some(key) = &key {
+                let keyed = self.model.keyed.entry((channel.to_string(), key.clone())).or_default();
+                keyed.items.push(item);
+            }
+        }
+        let mut body = json!({ "data": { "p": item.0, "n": item.1 }, "skip_history": skips_history });
+        if let Some(key) = &key {
+            body["idempotency_key"] = key.as_str().into();
+        }
+        let is_single = channels.len() == 1 && self.any(2) == 0;
+        let method = if is_single { "publish" } else { "broadcast" };
+        match method {
+            "publish" => body["channel"] = channels[0].into(),
+            _ => body["channels"] = json!(channels),
+        }
+        self.call(method, body, Purpose::Publish { channels, item, key, skips_history });
+    }
+
+    fn subscribing(&mut self) {
+        let (user, channel) = (self.user(), self.channel());
+        let mut grant = Grant::default();
+        let mut body = json!({ "user": user, "channel": channel });
+        let mut exception = |world: &mut World, name: &str| {
+            let value = (world.any(6) == 0).then(|| world.any(2) == 0)?;
+            body["override"][name] = json!({ "value": value });
+            Some(value)
+        };
+        if realm::has_presence(channel) {
+            grant.presence = exception(self, "presence");
+            grant.hears_joins = exception(self, "force_push_join_leave");
+        }
+        if realm::has_history(channel) {
+            grant.recovery = exception(self, "force_recovery");
+        }
+        if self.any(4) == 0
+            && let Some((_, _, (top, epoch))) = self.model.pages.iter().rev().find(|page| page.0 == channel)
+        {
+            grant.has_since = true;
+            body["recover_since"] = json!({ "offset": top, "epoch": epoch });
+        }
+        if self.any(12) == 0 {
+            body["expire_at"] = (self.now.wall.seconds() + 5 + self.any(10) as i64).into();
+        }
+        if self.any(3) == 0
+            && let Some(client) = self.some_client()
+            && let Some(id) = self.clients[client].id.clone()
+        {
+            (body["user"], body["client"]) = (self.clients[client].user.clone().into(), id.into());
+        }
+        body["data"] = json!({ "g": self.model.grants.len() });
+        self.model.grants.push(grant);
+        self.call("subscribe", body, Purpose::Other);
+    }
+
+    fn disconnecting(&mut self) {
+        let user = self.user();
+        let id = self.some_client().and_then(|client| self.clients[client].id.clone()).unwrap_or_default();
+        let body = match self.any(3) {
+            0 => json!({ "user": user, "whitelist": [id] }),
+            1 => json!({ "user": user, "client": id, "disconnect": { "code": 4001, "reason": "bye" } }),
+            _ => json!({ "user": user, "client": id }),
+        };
+        self.call("disconnect", body, Purpose::Other);
+    }
+
+    fn refreshing(&mut self) {
+        let (user, now) = (self.user(), self.now.wall.seconds());
+        let body = match self.any(4) {
+            0 => json!({ "user": user, "expire_at": now + 2 }),
+            1 => json!({ "user": user, "expire_at": 0 }),
+            2 if self.any(2) == 0 => json!({ "user": user, "expired": true }),
+            _ => json!({ "user": user, "expire_at": now + 1000, "info": { "i": now } }),
+        };
+        self.call("refresh", body, Purpose::Other);
+    }
+
+    fn reading(&mut self) {
+        let channel = self.channel_with(realm::has_history);
+        let (kind, reverse) = (self.any(4), self.any(4) == 0);
+        let mut body = json!({ "channel": channel, "reverse": reverse, "limit": -1 });
+        match kind {
+            0 => body["limit"] = (self.any(5) as u64).into(),
+            1 => body["since"] = json!({ "offset": 1 + self.any(20) }),
+            _ => {}
+        }
+        let known = |((placed, _), position): (&(String, Item), &Option<Position>)| {
+            position.as_ref().filter(|_| placed == channel).map(|position| position.0)
+        };
+        let known_top = self.model.placed.iter().filter_map(known).max().unwrap_or(0);
+        self.call("history", body, Purpose::History { channel, known_top, is_whole: kind > 1, reverse });
+    }
+}
+
+/// One answer, if it is complete.
+fn take_answer(input: &mut Vec<u8>) -> Option<(u16, String)> {
+    let end = input.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
+    let head = String::from_utf8_lossy(&input[..end]).to_ascii_lowercase();
+    let status = head.split(' ').nth(1)?.parse().expect("a status");
+    let length = head.split("content-length: ").nth(1).and_then(|rest| rest.split("\r\n").next()).expect("a length");
+    let total = end + length.parse::<usize>().expect("a number");
+    if input.len() < total {
+        return None;
+    }
+    let body = String::from_utf8_lossy(&input[end..total]).to_string();
+    input.drain(..total);
+    Some((status, body))
+}

@@ -1,0 +1,151 @@
+//! What every subscriber must have been told.
+//!
+//! The reference is the witness: what it heard of a channel is the order in which the channel's owner handed things out;
+//! everybody else must have a piece of it. Joins and leaves stand in the same order as publications.
+
+use crate::client::{Heard, Stretch};
+use crate::model::{Item, Model};
+use crate::realm::CHANNELS;
+use crate::world::World;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The order of one channel, and the epoch of its positions.
+pub struct Order<'a> {
+    pub channel: &'static str,
+    pub heard: &'a [Heard],
+    pub epoch: Option<&'a str>,
+    /// Kept publications by offset.
+    pub offsets: BTreeMap<u64, Item>,
+}
+
+pub fn orders(world: &World) -> Vec<Order<'_>> {
+    let witness = &world.clients[World::WITNESS];
+    assert!(world.is_alive(witness), "the witness sees it through: {:?}", witness.closed);
+    let order = |channel| {
+        let mut stretches = witness.stretches.iter().filter(|s| s.channel == channel);
+        let (Some(stretch), None) = (stretches.next(), stretches.next()) else { panic!("{channel}: one subscription") };
+        let offsets = stretch.got.iter().filter_map(|heard| match heard {
+            Heard::Publication(item, offset) if *offset > 0 => Some((*offset, *item)),
+            _ => None,
+        });
+        let epoch = stretch.position.as_ref().map(|(_, epoch)| &epoch[..]);
+        Order { channel, heard: &stretch.got, epoch, offsets: offsets.collect() }
+    };
+    CHANNELS.into_iter().map(order).collect()
+}
+
+/// No loss, no duplicate, one order per channel, no silent gap; positions without a hole.
+pub fn check(world: &World, orders: &[Order<'_>]) {
+    for order in orders {
+        complete(order, &world.model);
+        dense(order);
+        for (at, client) in world.clients.iter().enumerate() {
+            let stretches: Vec<&Stretch> = client.stretches.iter().filter(|s| s.channel == order.channel).collect();
+            for stretch in &stretches {
+                is_piece(at, stretch, order);
+                positions(at, stretch, order);
+            }
+            for pair in stretches.windows(2).filter(|pair| pair[0].replaced) {
+                follows(at, pair, order);
+            }
+            if let Some(last) = stretches.last().filter(|stretch| !stretch.ended && world.is_alive(client)) {
+                reaches_the_end(at, last, order, world.model.published.get(order.channel));
+            }
+        }
+    }
+}
+
+/// The order holds every answered publication, none twice, and nothing that nobody published; of calls with the same
+/// idempotency key it holds one.
+fn complete(order: &Order<'_>, model: &Model) {
+    let channel = order.channel;
+    let items: Vec<Item> = order.heard.iter().filter_map(Heard::item).collect();
+    let unique: BTreeSet<Item> = items.iter().copied().collect();
+    assert_eq!(unique.len(), items.len(), "{channel}: a publication was handed out twice");
+    let published: BTreeSet<Item> = model.published.get(channel).into_iter().flatten().copied().collect();
+    assert!(unique.is_subset(&published), "{channel}: nobody published that");
+    let answered = model.answered.iter().filter(|(of, _)| of == channel);
+    let lost: Vec<&Item> = answered.map(|(_, item)| item).filter(|item| !unique.contains(*item)).collect();
+    assert!(lost.is_empty(), "{channel}: answered but never handed out: {lost:?}");
+    for ((_, key), keyed) in model.keyed.iter().filter(|((of, _), _)| of == channel) {
+        let handed_out = keyed.items.iter().filter(|item| unique.contains(*item)).count();
+        assert!(handed_out <= 1, "{channel} {key}: a repeat was handed out");
+        assert!(handed_out == 1 || keyed.positions.is_empty(), "{channel} {key}: answered but never handed out");
+    }
+    // Publications of one publisher are begun in the order of their numbers.
+    let mut newest: BTreeMap<u64, u64> = BTreeMap::new();
+    for (publisher, number) in items {
+        let former = newest.insert(publisher, number);
+        assert!(former.is_none_or(|former| former < number), "{channel}: publisher {publisher} was reordered");
+    }
+}
+
+/// The witness was there from the first publication on, so it has seen every offset in its order.
+fn dense(order: &Order<'_>) {
+    let seen = order.heard.iter().filter_map(|heard| match heard {
+        Heard::Publication(_, offset) if *offset > 0 => Some(*offset),
+        _ => None,
+    });
+    let seen: Vec<u64> = seen.collect();
+    assert_eq!(seen, (1..=seen.len() as u64).collect::<Vec<_>>(), "{}: offsets have a hole", order.channel);
+}
+
+/// What the order looks like to this subscriber.
+fn view(stretch: &Stretch, order: &Order<'_>) -> Vec<Heard> {
+    let is_told = |heard: &&Heard| stretch.hears_joins() || heard.item().is_some();
+    order.heard.iter().filter(is_told).cloned().collect()
+}
+
+/// No gap, no duplicate, no other order, whatever became of the client.
+fn is_piece(client: usize, stretch: &Stretch, order: &Order<'_>) {
+    let got = &stretch.got;
+    let is_there = got.is_empty() || view(stretch, order).windows(got.len()).any(|piece| piece == got);
+    assert!(is_there, "client {client} has a gap or another order: {stretch:?}");
+}
+
+/// Live offsets follow the position of the reply, or what it recovered; the epoch is the channel's.
+fn positions(client: usize, stretch: &Stretch, order: &Order<'_>) {
+    let Some((offset, epoch)) = &stretch.position else { return };
+    assert_eq!(Some(&epoch[..]), order.epoch, "client {client} was told another epoch: {stretch:?}");
+    let is_item = |(item, offset): &(Item, u64)| order.offsets.get(offset) == Some(item);
+    assert!(stretch.missed.iter().all(is_item), "client {client} recovered something else: {stretch:?}");
+    let mut last_offset = stretch.missed.last().map_or(*offset, |(_, offset)| *offset);
+    let mut is_known = !stretch.grant.has_since;
+    for heard in &stretch.got {
+        if let Heard::Publication(_, offset) = heard
+            && *offset > 0
+        {
+            assert!(!is_known || *offset == last_offset + 1, "client {client} has a gap at {offset}: {stretch:?}");
+            (last_offset, is_known) = (*offset, true);
+        }
+    }
+}
+
+/// A subscription that the backend has put in place of another one goes on where that one was.
+fn follows(client: usize, pair: &[&Stretch], order: &Order<'_>) {
+    let items = |stretch: &Stretch| stretch.got.iter().filter_map(Heard::item).collect::<Vec<_>>();
+    let got = [items(pair[0]), items(pair[1])].concat();
+    let all: Vec<Item> = order.heard.iter().filter_map(Heard::item).collect();
+    let is_there = got.is_empty() || all.windows(got.len()).any(|piece| piece == got);
+    assert!(is_there, "client {client} missed something when its subscription was replaced: {pair:?}");
+}
+
+/// A client that is still subscribed has everything from its reply on.
+fn reaches_the_end(client: usize, stretch: &Stretch, order: &Order<'_>, published: Option<&Vec<Item>>) {
+    assert!(view(stretch, order).ends_with(&stretch.got), "client {client} stopped: {stretch:?}");
+    let after = published.and_then(|published| published.get(stretch.published_before..)).unwrap_or_default();
+    let got: BTreeSet<Item> = stretch.got.iter().filter_map(Heard::item).collect();
+    let is_lost = |item: &Item| after.contains(item) && !got.contains(item);
+    let lost: Vec<Item> = order.heard.iter().filter_map(Heard::item).filter(is_lost).collect();
+    assert!(lost.is_empty(), "client {client} lost {lost:?}: {stretch:?}");
+    let last_offset = stretch.got.iter().rev().find_map(|heard| match heard {
+        Heard::Publication(_, offset) if *offset > 0 => Some(*offset),
+        _ => None,
+    });
+    if let Some((offset, _)) = &stretch.position
+        && !stretch.grant.has_since
+    {
+        let reached = last_offset.or(stretch.missed.last().map(|(_, offset)| *offset)).unwrap_or(*offset);
+        assert_eq!(reached, order.offsets.len() as u64, "client {client} is behind the top: {stretch:?}");
+    }
+}
