@@ -7,11 +7,15 @@
 //! Invariants: a connection stands in `next` or in the unwritten part of `pass` if and only if its list is not empty;
 //! a connection with an outbox is blocked and is written to by [`Output::writable`] alone. One that is blocked without an
 //! outbox waits for bytes that its sink has taken and not sent yet. Marking allocates nothing.
+//!
+//! **Holding.** What is broadcast to a held connection waits outside its list until [`Output::release`], so that a reply
+//! that is not known yet can go ahead of it.
 
 use super::lists::{EMPTY, List, Lists};
 use super::outbox::Outbox;
 use crate::counters::Counters;
 use crate::protocol::frame::Block;
+use hashbrown::HashMap;
 
 /// Where the flush writes. `index` is the place of the connection.
 pub trait Sink {
@@ -48,8 +52,16 @@ pub enum Notice {
 struct Hot {
     list: List,
     open: bool,
+    held: bool,
     blocked: bool,
     notify: bool,
+}
+
+/// What was broadcast to a held connection, with its frame identities.
+#[derive(Default)]
+struct Held {
+    blocks: Vec<(u64, Block)>,
+    bytes: usize,
 }
 
 /// The output side of all connections of one core.
@@ -57,6 +69,8 @@ struct Hot {
 pub struct Output {
     hot: Vec<Hot>,
     outboxes: Vec<Option<Box<Outbox>>>,
+    /// The rare connections that are held.
+    held: HashMap<u32, Held>,
     lists: Lists,
     frames: u64,
     next: Vec<u32>,
@@ -86,8 +100,24 @@ impl Output {
         self.outboxes[place] = None;
     }
 
+    /// From now on broadcasts to the connection wait for [`Output::release`].
+    pub fn hold(&mut self, index: u32) {
+        self.hot[index as usize].held = true;
+        self.held.entry(index).or_default();
+    }
+
+    /// What was broadcast meanwhile follows what is queued now.
+    pub fn release(&mut self, index: u32) {
+        let Some(held) = self.held.remove(&index) else { return };
+        self.hot[index as usize].held = false;
+        for (frame, block) in &held.blocks {
+            self.mark(index, *frame, block);
+        }
+    }
+
     /// Forgets what the connection still waits for.
     pub fn close(&mut self, index: u32) {
+        self.held.remove(&index);
         self.hot[index as usize] = Hot::default();
         self.outboxes[index as usize] = None;
     }
@@ -115,7 +145,22 @@ impl Output {
         let start = (frame.wrapping_mul(0x9E37_79B9_7F4A_7C15) % (audience.len().max(1) as u64)) as usize;
         let (tail, head) = audience.split_at(start);
         for &index in head.iter().chain(tail) {
-            self.mark(index, frame, block);
+            if self.hot[index as usize].held {
+                self.keep(index, frame, block);
+            } else {
+                self.mark(index, frame, block);
+            }
+        }
+    }
+
+    /// Keeps a broadcast for a held connection; too much of it is a verdict as in the outbox.
+    fn keep(&mut self, index: u32, frame: u64, block: &Block) {
+        let held = self.held.entry(index).or_default();
+        held.blocks.push((frame, block.clone()));
+        held.bytes += block.len();
+        if held.bytes > self.outbox_bytes_max {
+            *held = Held::default();
+            self.notices.push(Notice::Slow(index));
         }
     }
 
@@ -147,6 +192,9 @@ impl Output {
     /// Drops what waits for the connection except a block that is partly sent.
     pub fn discard(&mut self, index: u32) {
         self.hot[index as usize].list = EMPTY;
+        if let Some(held) = self.held.get_mut(&index) {
+            *held = Held::default();
+        }
         if let Some(outbox) = &mut self.outboxes[index as usize] {
             outbox.keep_begun();
         }
@@ -291,6 +339,7 @@ impl Output {
         for (index, hot) in self.hot.iter().enumerate() {
             assert!(hot.list == EMPTY || listed[index] >= 1, "a marked connection is visited: {index}");
             assert!(hot.blocked || !hot.open || self.outboxes[index].is_none(), "an outbox is blocked: {index}");
+            assert!(!hot.held || self.held.contains_key(&(index as u32)), "a held connection has its store: {index}");
         }
     }
 }

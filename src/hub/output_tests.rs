@@ -235,3 +235,31 @@ proptest! {
         prop_assert_eq!(&pipes.got, &want);
     }
 }
+
+#[test]
+fn what_is_broadcast_to_a_held_connection_follows_what_is_queued_before_its_release() {
+    let (mut output, counters, mut pipes) = (Output::new(1000), Counters::default(), Pipes::new(2, 1000));
+    (0..2).for_each(|index| output.open(index));
+    output.hold(0);
+    broadcast(&mut output, &[0, 1], &Block::from(&b"a"[..]));
+    output.flush(9, &mut pipes, &counters);
+    output.queue(0, &Block::from(&b"reply"[..]));
+    broadcast(&mut output, &[0, 1], &Block::from(&b"b"[..]));
+    output.release(0);
+    broadcast(&mut output, &[0, 1], &Block::from(&b"c"[..]));
+    while output.flush(9, &mut pipes, &counters) {}
+    output.check_invariants();
+    assert_eq!([&pipes.got[0][..], &pipes.got[1][..]], [&b"replyabc"[..], b"abc"]);
+}
+
+#[test]
+fn a_held_connection_that_waits_too_long_is_slow() {
+    let mut output = Output::new(3);
+    output.open(0);
+    output.hold(0);
+    broadcast(&mut output, &[0], &Block::from(&b"abcd"[..]));
+    assert_eq!(output.poll_notice(), Some(Notice::Slow(0)));
+    output.close(0);
+    output.open(0);
+    output.check_invariants();
+}

@@ -265,6 +265,9 @@ impl Shard {
         {
             let flow = client.session.listening(listening.joined(), context!(self));
             let after = self.perform(slot, client, flow);
+            if matches!(after, After::Nothing) {
+                self.output.release(slot.index);
+            }
             goes_on = self.follow(&mut conn, after) && self.go_on(&mut conn);
         }
         if goes_on { self.put(conn) } else { self.drop_conn(conn) }

@@ -42,6 +42,10 @@ impl Shard {
         if listening.is_complete() {
             return Some(listening.joined());
         }
+        if listening.channels.len() > 1 {
+            // Some channels are joined before others are: what they bring must not overtake the reply.
+            self.output.hold(slot.index);
+        }
         client.listening = Some(listening);
         None
     }
