@@ -190,7 +190,9 @@ impl Shard {
     pub(super) fn leave(&mut self, client: &Client, subscription: &Subscription) {
         self.leave_place(subscription.key, subscription.feed(client.session.rendition()), subscription.place);
         self.release(subscription.key);
-        let leave = subscription.features.join_leave.then(|| subscription.info.clone());
+        // A client that was refused at the end of its `connect` was not announced.
+        let is_announced = subscription.features.join_leave && client.is_counted;
+        let leave = is_announced.then(|| subscription.info.clone());
         if subscription.features.presence || leave.is_some() {
             self.depart(client, &subscription.channel, subscription.features.presence, leave);
         }
