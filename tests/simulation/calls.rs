@@ -17,6 +17,8 @@ pub enum Purpose {
     Publish { channels: Vec<&'static str>, item: Item, key: Option<String>, skips_history: bool },
     /// A page of history, asked for when the top was at least so high.
     History { channel: &'static str, known_top: u64, is_whole: bool, reverse: bool },
+    /// A subscription that ends then; 0: never.
+    Subscribe { expire_at: i64 },
     /// Something happens to sessions, or a figure is read that nobody can predict meanwhile.
     Other,
     /// A step of a probe.
@@ -111,9 +113,11 @@ impl World {
         let (method, purpose) = (self.calls[at].method, self.calls[at].purpose.clone());
         *self.model.calls.entry(method).or_default() += 1;
         let code = answer["error"]["code"].as_u64();
+        let now = self.now.wall.seconds();
+        let has_expired = matches!(purpose, Purpose::Subscribe { expire_at } if (1..=now).contains(&expire_at));
         if code == Some(100) && waited >= Duration::from_millis(limits::GATHER_TIMEOUT_MS) {
             self.model.late += 1;
-        } else {
+        } else if code != Some(100) || !has_expired {
             assert!(answer["error"].is_null(), "no call of the simulation is wrong: {method} {answer}");
         }
         match &purpose {
@@ -124,7 +128,7 @@ impl World {
                 self.page(channel, *known_top, *is_whole, *reverse, &answer["result"]);
             }
             Purpose::Probe(probe) => self.probe_hears(*probe, method, &answer),
-            Purpose::History { .. } | Purpose::Other | Purpose::Look => {}
+            Purpose::History { .. } | Purpose::Subscribe { .. } | Purpose::Other | Purpose::Look => {}
         }
         self.calls[at].answer = Some(answer);
     }
@@ -259,8 +263,10 @@ impl World {
             grant.has_since = true;
             body["recover_since"] = json!({ "offset": top, "epoch": epoch });
         }
+        let mut expire_at = 0;
         if self.any(12) == 0 {
-            body["expire_at"] = (self.now.wall.seconds() + 5 + self.any(10) as i64).into();
+            expire_at = self.now.wall.seconds() + 5 + self.any(10) as i64;
+            body["expire_at"] = expire_at.into();
         }
         if self.any(3) == 0
             && let Some(client) = self.some_client()
@@ -270,7 +276,7 @@ impl World {
         }
         body["data"] = json!({ "g": self.model.grants.len() });
         self.model.grants.push(grant);
-        self.call("subscribe", body, Purpose::Other);
+        self.call("subscribe", body, Purpose::Subscribe { expire_at });
     }
 
     fn disconnecting(&mut self) {
