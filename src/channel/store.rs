@@ -240,26 +240,41 @@ impl Store {
         self.deadlines.peek().map(|Reverse((at, _))| *at)
     }
 
-    /// Forgets what is over at `now`; at most `budget` entries are looked at in one call.
-    pub fn expire(&mut self, now: Mono, budget: usize) {
+    /// The stream of the channel, if there is one, was used until now: its position lives at least until `until`.
+    pub fn keep_position(&mut self, channel: &str, until: Mono) {
+        let stream = self.channels.get_mut(channel).and_then(|entry| entry.state.as_mut()?.stream.as_mut());
+        if let Some(stream) = stream {
+            stream.meta_until = stream.meta_until.max(until);
+        }
+    }
+
+    /// Forgets what is over at `now`; at most `budget` entries are looked at in one call. `meta_ttl` says how long the
+    /// position of a channel outlives its last use.
+    pub fn expire(&mut self, now: Mono, budget: usize, meta_ttl: impl Fn(&str) -> Duration) {
         for _ in 0..budget {
             let Some(Reverse((at, _))) = self.deadlines.peek() else { return };
             if *at > now {
                 return;
             }
             let Some(Reverse((at, name))) = self.deadlines.pop() else { return };
-            self.expire_channel(&name, at, now);
+            self.expire_channel(&name, at, now, &meta_ttl);
         }
     }
 
-    fn expire_channel(&mut self, name: &Arc<str>, at: Mono, now: Mono) {
-        let Some(state) = self.channels.get_mut(name).and_then(|entry| entry.state.as_mut()) else { return };
+    fn expire_channel(&mut self, name: &Arc<str>, at: Mono, now: Mono, meta_ttl: impl Fn(&str) -> Duration) {
+        let Some(entry) = self.channels.get_mut(name) else { return };
+        let is_heard = !entry.interest.is_empty();
+        let Some(state) = entry.state.as_mut() else { return };
         // An entry that was overtaken by an earlier one.
         if state.armed != Some(at) {
             return;
         }
         state.armed = None;
         if let Some(stream) = state.stream.as_mut() {
+            if is_heard && stream.meta_until <= now {
+                // Its listeners use it: a new epoch would take their positions from them without a word.
+                stream.meta_until = now + meta_ttl(name).max(Duration::from_secs(1));
+            }
             let is_gone = stream.meta_until <= now;
             if is_gone || stream.items_until <= now {
                 self.totals.publications -= stream.len();

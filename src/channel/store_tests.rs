@@ -22,7 +22,7 @@ fn position(appended: Appended) -> Position {
 
 fn drain(store: &mut Store, now: Mono) {
     while store.next_deadline().is_some_and(|at| at <= now) {
-        store.expire(now, 100);
+        store.expire(now, 100, |_| KEEPING.meta_ttl);
     }
     store.check_invariants();
 }
@@ -76,6 +76,22 @@ fn reading_begins_a_stream_and_keeps_it() {
 }
 
 #[test]
+fn a_channel_with_listeners_keeps_its_position() {
+    let (mut store, mut random) = (Store::new(1), StdRng::seed_from_u64(1));
+    let (name, day) = (Arc::<str>::from("c"), 24 * 3600 * SECOND);
+    let first = position(store.append("c", &publication("1"), KEEPING, Mono(0), &mut random));
+    store.listen(&name, Core(1), JSON.bit());
+    drain(&mut store, Mono(0) + day);
+    store.listen(&name, Core(1), 0);
+    store.keep_position("c", Mono(0) + day + KEEPING.meta_ttl);
+    drain(&mut store, Mono(0) + day + 599 * SECOND);
+    let top = store.stream("c", KEEPING.meta_ttl, Mono(0) + day + 599 * SECOND, &mut random).top();
+    assert_eq!((top, store.totals().publications), (first, 0));
+    drain(&mut store, Mono(0) + 2 * day);
+    assert!(store.is_empty());
+}
+
+#[test]
 fn removed_history_keeps_its_position() {
     let (mut store, mut random) = (Store::new(1), StdRng::seed_from_u64(1));
     for n in 1..=4 {
@@ -109,7 +125,7 @@ fn a_million_publications_come_and_go_without_a_trace() {
     for n in 0..1_000_000u64 {
         let now = Mono(0) + Duration::from_micros(n * 100);
         store.append(&format!("c{}", n % 200_000), &payload, KEEPING, now, &mut random);
-        store.expire(now, 8);
+        store.expire(now, 8, |_| KEEPING.meta_ttl);
     }
     assert_eq!((store.len(), store.totals().publications), (200_000, 600_000), "three of five are kept each");
     assert!(store.deadlines.len() <= 400_000, "one entry a channel, and those that were overtaken");

@@ -377,8 +377,7 @@ impl Shard {
             if is_over { self.drop_conn(conn) } else { self.put(conn) }
         }
         self.due = due;
-        self.store.expire(self.now.mono, limits::EXPIRED_CHANNELS_PER_TURN);
-        self.store_gauges();
+        self.expire_channels();
         self.expire_jobs();
         self.figures.roll(self.now.mono, &self.shared.counters);
         self.counters.api.age(self.now.mono);

@@ -3,8 +3,10 @@
 use super::message::{Departure, Entry, Frames, Rendered};
 use super::{Message, Shard};
 use crate::api::{self, ApiError, Outcome, OwnerQuestion, history, presence, presence_stats};
+use crate::channel::Rules;
 use crate::channel::history::Page;
 use crate::id::Core;
+use crate::limits;
 use crate::proto::client::{ClientInfo, Join, Leave, Push, Reply};
 use crate::protocol::frame::{self, Rendition};
 use crate::protocol::reply;
@@ -14,10 +16,21 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// How long a position of the channel outlives its last use. The namespace may have gone with a reload.
+fn meta_ttl(rules: &Rules, channel: &str) -> Duration {
+    rules.namespace(channel).map_or(Duration::from_secs(60), |namespace| namespace.meta_ttl())
+}
+
 impl Shard {
-    /// How long a position of the channel outlives its last use. The namespace may have gone with a reload.
     fn meta_ttl(&self, channel: &str) -> Duration {
-        self.policy.rules.namespace(channel).map_or(Duration::from_secs(60), |namespace| namespace.meta_ttl())
+        meta_ttl(&self.policy.rules, channel)
+    }
+
+    /// Forgets what the channels of this core have kept long enough.
+    pub(super) fn expire_channels(&mut self) {
+        let rules = &self.policy.rules;
+        self.store.expire(self.now.mono, limits::EXPIRED_CHANNELS_PER_TURN, |channel| meta_ttl(rules, channel));
+        self.store_gauges();
     }
 
     /// The gauges of what this core owns.
@@ -35,7 +48,11 @@ impl Shard {
         self.store.listen(channel, from, feeds);
         match self.store.heard().cmp(&before) {
             Ordering::Greater => self.counters.actions.add(Action::BrokerSubscribe),
-            Ordering::Less => self.counters.actions.add(Action::BrokerUnsubscribe),
+            Ordering::Less => {
+                self.counters.actions.add(Action::BrokerUnsubscribe);
+                let until = self.now.mono + self.meta_ttl(channel);
+                self.store.keep_position(channel, until);
+            }
             Ordering::Equal => {}
         }
         self.gauges();

@@ -37,10 +37,13 @@ impl World {
             290..420 => self.give_room(),
             420..450 => self.let_time_pass(),
             450..530 => self.some_call(),
-            530..560 => self.probe_step(),
+            530..620 => self.probe_step(),
             _ => {
-                let core = self.any(self.nodes.len());
-                self.turn(core);
+                // The more cores there are the more of them are at work.
+                for _ in 0..1 + self.nodes.len() / 2 {
+                    let core = self.any(self.nodes.len());
+                    self.turn(core);
+                }
             }
         }
     }

@@ -22,8 +22,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Messages that a queue between two cores holds here, so that it is full often.
-const QUEUE: usize = 6;
+/// Messages that a core's queue holds here at most, so that it is full often.
+const QUEUE_MAX: usize = 6;
 
 /// Who is at the other end of a connection.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -78,6 +78,8 @@ pub struct World {
     pub random: StdRng,
     pub now: Now,
     door: Door,
+    /// Messages that a core's queue holds.
+    queue: usize,
     pub trace: Vec<u64>,
 }
 
@@ -151,6 +153,7 @@ impl World {
             probes: Vec::new(),
             model: Model::default(),
             tokens: BTreeMap::new(),
+            queue: random.random_range(1..=QUEUE_MAX),
             random,
             now,
             door,
@@ -289,7 +292,7 @@ impl World {
 
     /// Between two cores messages keep their order, as in the real mesh; between three they do not.
     fn dispatch(&mut self, from: usize, to: usize, message: Message) {
-        if self.nodes[from].spills[to].is_empty() && self.nodes[to].inbox.len() < QUEUE {
+        if self.nodes[from].spills[to].is_empty() && self.nodes[to].inbox.len() < self.queue {
             self.nodes[to].inbox.push_back(message);
         } else {
             self.nodes[from].spills[to].push_back(message);
@@ -298,7 +301,7 @@ impl World {
 
     fn retry(&mut self, core: usize) {
         for to in 0..self.nodes.len() {
-            while self.nodes[to].inbox.len() < QUEUE
+            while self.nodes[to].inbox.len() < self.queue
                 && let Some(message) = self.nodes[core].spills[to].pop_front()
             {
                 self.nodes[to].inbox.push_back(message);
