@@ -118,7 +118,7 @@ impl Shard {
         self.counters.subscriptions_accepted.add(1);
         if let Some(former) = former {
             self.release(key);
-            if former.features.presence && !wanted.features.presence {
+            if former.features.presence && !wanted.features.presence && !is_entering(client, &former.channel) {
                 self.depart(client, &former.channel, true, None);
             }
         }
@@ -193,8 +193,9 @@ impl Shard {
         // A client that was refused at the end of its `connect` was not announced.
         let is_announced = subscription.features.join_leave && client.is_counted;
         let leave = is_announced.then(|| subscription.info.clone());
-        if subscription.features.presence || leave.is_some() {
-            self.depart(client, &subscription.channel, subscription.features.presence, leave);
+        let presence = subscription.features.presence && !is_entering(client, &subscription.channel);
+        if presence || leave.is_some() {
+            self.depart(client, &subscription.channel, presence, leave);
         }
         self.gauges();
     }
@@ -290,6 +291,15 @@ fn entry(client: &Client, wanted: &Wanted) -> Entry {
         is_positioned: wanted.features.positioned,
         since: wanted.since.clone(),
     }
+}
+
+/// True when another subscription of the client has asked for its entry in presence: the owner may have made it
+/// already, so nobody may take it out on behalf of the former one.
+fn is_entering(client: &Client, channel: &str) -> bool {
+    let listening = client.listening.iter().flat_map(|listening| &listening.channels);
+    let asked = listening.filter(|pending| pending.ticket.is_some()).map(|pending| &pending.wanted);
+    let granted = client.grants.iter().map(|grant| &grant.wanted);
+    asked.chain(granted).any(|wanted| wanted.features.presence && &*wanted.channel == channel)
 }
 
 /// A connection was moved within an audience: its session, or its unfinished wish, learns the new place.

@@ -106,6 +106,8 @@ impl World {
                 }
                 probe.stage = Stage::Looking;
                 let channel = probe.channel.clone();
+                // What the answer has promised must hold even if the cores that made it so do nothing more for now.
+                (0..self.nodes.len()).for_each(|_| self.stall());
                 let (method, body) = match self.any(3) {
                     0 => ("presence", json!({ "channel": channel })),
                     1 => ("presence_stats", json!({ "channel": channel })),

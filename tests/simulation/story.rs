@@ -125,7 +125,8 @@ impl World {
         self.tear(self.clients[at].link);
     }
 
-    fn stall(&mut self) {
+    /// A core stands still for some time.
+    pub fn stall(&mut self) {
         let (core, steps) = (self.any(self.nodes.len()), self.any(40));
         self.nodes[core].stalled = steps;
     }
