@@ -1,7 +1,8 @@
 //! What every core is asked or told to do: its share of `info`, its channels, and acts on the sessions of a user.
 //!
 //! Long work is done in slices: between two of them the core looks at its sockets and its inbox ([`Message::Continue`] is
-//! a message to itself). A core answers when all that it began is done, so a caller that has its answer sees the effect.
+//! a message to itself). A core answers when all that it began is done, so a caller that has its answer sees the effect on
+//! any core: owners that were told of departures are waited for too ([`Message::Echo`]).
 
 use super::sessions::context;
 use super::{Message, Shard};
@@ -33,7 +34,12 @@ pub(super) enum Errand {
         asker: Asker,
         act: Arc<Act>,
         slots: std::vec::IntoIter<Slot>,
+        /// Grants that wait for the owner of their channel.
         waiting: usize,
+        /// Owners that have to hear of departures before the answer goes out, a bit each.
+        owners: u64,
+        /// Those that have not said yet that they have.
+        echoes: u32,
         has_failed: bool,
         is_begun: bool,
     },
@@ -47,7 +53,8 @@ impl Shard {
             Question::Channels(glob) => Errand::Scan { asker, glob, place: 0, found: Vec::new() },
             Question::Act(act) => {
                 let slots = self.sessions_of(&act.filter).into_iter();
-                Errand::Act { asker, act, slots, waiting: 0, has_failed: false, is_begun: false }
+                let (has_failed, is_begun) = (false, false);
+                Errand::Act { asker, act, slots, waiting: 0, owners: 0, echoes: 0, has_failed, is_begun }
             }
         };
         let ticket = self.ticket();
@@ -76,11 +83,13 @@ impl Shard {
             Errand::Act { act, slots, .. } => {
                 let act = act.clone();
                 let slice: Vec<Slot> = slots.by_ref().take(limits::ACTS_PER_SLICE).collect();
+                self.departed_to = 0;
                 for slot in slice {
                     self.act_on(slot, &act, ticket);
                 }
                 // Who was told to go is gone when the caller has its answer.
                 self.carry_out_verdicts();
+                self.note_departures(ticket);
                 if let Some(Errand::Act { slots, is_begun, .. }) = self.errands.get_mut(&ticket)
                     && slots.len() == 0
                 {
@@ -102,15 +111,43 @@ impl Shard {
         }
     }
 
+    /// The owners of channels that somebody has left are waited for.
+    fn note_departures(&mut self, ticket: Ticket) {
+        let departed_to = std::mem::take(&mut self.departed_to);
+        if let Some(Errand::Act { owners, .. }) = self.errands.get_mut(&ticket) {
+            *owners |= departed_to;
+        }
+    }
+
     /// The answer of an act that waits for nothing more.
     fn act_answer(&mut self, ticket: Ticket) -> Option<Answer> {
-        match self.errands.get(&ticket)? {
-            Errand::Act { waiting: 0, has_failed, is_begun: true, .. } => {
-                let has_failed = *has_failed;
-                self.errands.remove(&ticket);
-                Some(Answer::Acted(has_failed))
-            }
-            _ => None,
+        let Errand::Act { waiting: 0, owners, echoes: echoes @ 0, has_failed, is_begun: true, .. } =
+            self.errands.get_mut(&ticket)?
+        else {
+            return None;
+        };
+        let (owners, has_failed) = (std::mem::take(owners), *has_failed);
+        if owners == 0 {
+            self.errands.remove(&ticket);
+            return Some(Answer::Acted(has_failed));
+        }
+        *echoes = owners.count_ones();
+        let from = self.core;
+        for core in (0..self.shared.placement.cores() as u16).filter(|core| owners & (1 << core) != 0) {
+            self.send(Core(core), Message::Echo { from, ticket });
+        }
+        None
+    }
+
+    /// An owner has heard of all departures.
+    pub(super) fn act_echoed(&mut self, ticket: Ticket) {
+        let Some(errand) = self.errands.get_mut(&ticket) else { return };
+        let asker = errand.asker();
+        if let Errand::Act { echoes, .. } = errand {
+            *echoes -= 1;
+        }
+        if let Some(answer) = self.act_answer(ticket) {
+            self.give_answer(asker, answer);
         }
     }
 
@@ -127,11 +164,9 @@ impl Shard {
         }
     }
 
+    /// Also to itself by a message: the connection that has asked may be the one that is being handled.
     fn give_answer(&mut self, asker: Asker, answer: Answer) {
         let Asker { from, ticket } = asker;
-        if from == self.core {
-            return self.answered(ticket, answer);
-        }
         self.send(from, Message::Answered { ticket, answer });
     }
 
@@ -222,6 +257,7 @@ impl Shard {
         entered: Entered,
     ) {
         let slot = conn.slot;
+        self.departed_to = 0;
         if let Some(client) = conn.client() {
             let joined = self.place(slot, client, key, &waiting.wanted, Some(entered));
             let flow = client.session.granted(&waiting.grant, joined, context!(self));
@@ -230,6 +266,7 @@ impl Shard {
             self.put(conn);
         }
         self.gauges();
+        self.note_departures(waiting.act);
         self.act_step(waiting.act, false);
     }
 

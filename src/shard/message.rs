@@ -120,6 +120,15 @@ pub enum Message {
         /// The answer.
         answer: Answer,
     },
+    /// To an owner: send this back when everything that was told before is done.
+    Echo {
+        /// Who asks.
+        from: Core,
+        /// Comes back in `Echoed`.
+        ticket: Ticket,
+    },
+    /// From an owner: it is.
+    Echoed(Ticket),
     /// New rules for sessions (reload).
     Reload(Arc<Policy>),
     /// Stop listening, answer what is in flight, then report that the core is quiet.

@@ -146,6 +146,8 @@ pub struct Shard {
     entering: HashMap<Ticket, (Slot, Arc<str>)>,
     /// Questions of other cores, or of this one, that take several slices.
     errands: HashMap<Ticket, acts::Errand>,
+    /// Cores that were told of departures since an act last looked, a bit each.
+    departed_to: u64,
     tickets: u64,
     effects: VecDeque<Effect>,
     stopping: stop::Stopping,
@@ -187,6 +189,7 @@ impl Shard {
             publishing: HashMap::new(),
             entering: HashMap::new(),
             errands: HashMap::new(),
+            departed_to: 0,
             tickets: 0,
             effects: VecDeque::new(),
             stopping: stop::Stopping::No,
@@ -458,6 +461,8 @@ impl Shard {
                 }
             }
             Message::Answered { ticket, answer } => self.answered(ticket, answer),
+            Message::Echo { from, ticket } => self.send(from, Message::Echoed(ticket)),
+            Message::Echoed(ticket) => self.act_echoed(ticket),
             Message::Reload(policy) => self.policy = policy,
             Message::Stop => self.stop(),
             Message::End => self.end(),
