@@ -36,13 +36,37 @@ pub(super) enum Errand {
         slots: std::vec::IntoIter<Slot>,
         /// Grants that wait for the owner of their channel.
         waiting: usize,
-        /// Owners that have to hear of departures before the answer goes out, a bit each.
-        owners: u64,
-        /// Those that have not said yet that they have.
-        echoes: u32,
         has_failed: bool,
-        is_begun: bool,
+        stage: Stage,
     },
+}
+
+/// How far an act has come: its own work, then the owners that were told of departures by this core, whatever the cause.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Sessions are still to be acted upon.
+    Acting,
+    /// Grants may wait for the owner of their channel.
+    Granting,
+    /// So many owners have not said yet that they know.
+    Telling { owners: u64, missing: u32, departures: u64 },
+}
+
+/// What this core has told owners of departures.
+#[derive(Default)]
+pub(super) struct Departures {
+    /// How many.
+    count: u64,
+    /// Owners that may not know yet, a bit each.
+    owners: u64,
+}
+
+impl Departures {
+    /// One more, told to `owner`.
+    pub(super) fn add(&mut self, owner: Core) {
+        self.count += 1;
+        self.owners |= 1 << owner.0;
+    }
 }
 
 impl Shard {
@@ -53,8 +77,10 @@ impl Shard {
             Question::Channels(glob) => Errand::Scan { asker, glob, place: 0, found: Vec::new() },
             Question::Act(act) => {
                 let slots = self.sessions_of(&act.filter).into_iter();
-                let (has_failed, is_begun) = (false, false);
-                Errand::Act { asker, act, slots, waiting: 0, owners: 0, echoes: 0, has_failed, is_begun }
+                if slots.len() == 0 {
+                    return Some(Answer::Acted(false));
+                }
+                Errand::Act { asker, act, slots, waiting: 0, has_failed: false, stage: Stage::Acting }
             }
         };
         let ticket = self.ticket();
@@ -83,17 +109,15 @@ impl Shard {
             Errand::Act { act, slots, .. } => {
                 let act = act.clone();
                 let slice: Vec<Slot> = slots.by_ref().take(limits::ACTS_PER_SLICE).collect();
-                self.departed_to = 0;
                 for slot in slice {
                     self.act_on(slot, &act, ticket);
                 }
                 // Who was told to go is gone when the caller has its answer.
                 self.carry_out_verdicts();
-                self.note_departures(ticket);
-                if let Some(Errand::Act { slots, is_begun, .. }) = self.errands.get_mut(&ticket)
+                if let Some(Errand::Act { slots, stage, .. }) = self.errands.get_mut(&ticket)
                     && slots.len() == 0
                 {
-                    *is_begun = true;
+                    *stage = Stage::Granting;
                     return self.act_answer(ticket);
                 }
             }
@@ -111,40 +135,42 @@ impl Shard {
         }
     }
 
-    /// The owners of channels that somebody has left are waited for.
-    fn note_departures(&mut self, ticket: Ticket) {
-        let departed_to = std::mem::take(&mut self.departed_to);
-        if let Some(Errand::Act { owners, .. }) = self.errands.get_mut(&ticket) {
-            *owners |= departed_to;
+    /// The answer of an act that waits for nothing more.
+    fn act_answer(&mut self, ticket: Ticket) -> Option<Answer> {
+        let Errand::Act { waiting: 0, has_failed, stage, .. } = self.errands.get_mut(&ticket)? else { return None };
+        let Departures { count: departures, owners } = self.departures;
+        match *stage {
+            Stage::Granting if owners != 0 => {
+                *stage = Stage::Telling { owners, missing: owners.count_ones(), departures };
+                self.tell_of_departures(owners, ticket);
+                None
+            }
+            Stage::Acting | Stage::Telling { missing: 1.., .. } => None,
+            Stage::Granting | Stage::Telling { missing: 0, .. } => {
+                let has_failed = *has_failed;
+                self.errands.remove(&ticket);
+                Some(Answer::Acted(has_failed))
+            }
         }
     }
 
-    /// The answer of an act that waits for nothing more.
-    fn act_answer(&mut self, ticket: Ticket) -> Option<Answer> {
-        let Errand::Act { waiting: 0, owners, echoes: echoes @ 0, has_failed, is_begun: true, .. } =
-            self.errands.get_mut(&ticket)?
-        else {
-            return None;
-        };
-        let (owners, has_failed) = (std::mem::take(owners), *has_failed);
-        if owners == 0 {
-            self.errands.remove(&ticket);
-            return Some(Answer::Acted(has_failed));
-        }
-        *echoes = owners.count_ones();
+    /// Asks owners to answer behind all that this core has told them.
+    fn tell_of_departures(&mut self, owners: u64, ticket: Ticket) {
         let from = self.core;
         for core in (0..self.shared.placement.cores() as u16).filter(|core| owners & (1 << core) != 0) {
             self.send(Core(core), Message::Echo { from, ticket });
         }
-        None
     }
 
-    /// An owner has heard of all departures.
+    /// An owner knows of all departures that went before the question.
     pub(super) fn act_echoed(&mut self, ticket: Ticket) {
         let Some(errand) = self.errands.get_mut(&ticket) else { return };
         let asker = errand.asker();
-        if let Errand::Act { echoes, .. } = errand {
-            *echoes -= 1;
+        if let Errand::Act { stage: Stage::Telling { owners, missing, departures }, .. } = errand {
+            *missing -= 1;
+            if *missing == 0 && *departures == self.departures.count {
+                self.departures.owners &= !*owners;
+            }
         }
         if let Some(answer) = self.act_answer(ticket) {
             self.give_answer(asker, answer);
@@ -257,7 +283,6 @@ impl Shard {
         entered: Entered,
     ) {
         let slot = conn.slot;
-        self.departed_to = 0;
         if let Some(client) = conn.client() {
             let joined = self.place(slot, client, key, &waiting.wanted, Some(entered));
             let flow = client.session.granted(&waiting.grant, joined, context!(self));
@@ -266,7 +291,6 @@ impl Shard {
             self.put(conn);
         }
         self.gauges();
-        self.note_departures(waiting.act);
         self.act_step(waiting.act, false);
     }
 

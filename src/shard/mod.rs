@@ -146,8 +146,7 @@ pub struct Shard {
     entering: HashMap<Ticket, (Slot, Arc<str>)>,
     /// Questions of other cores, or of this one, that take several slices.
     errands: HashMap<Ticket, acts::Errand>,
-    /// Cores that were told of departures since an act last looked, a bit each.
-    departed_to: u64,
+    departures: acts::Departures,
     tickets: u64,
     effects: VecDeque<Effect>,
     stopping: stop::Stopping,
@@ -189,7 +188,7 @@ impl Shard {
             publishing: HashMap::new(),
             entering: HashMap::new(),
             errands: HashMap::new(),
-            departed_to: 0,
+            departures: acts::Departures::default(),
             tickets: 0,
             effects: VecDeque::new(),
             stopping: stop::Stopping::No,

@@ -247,7 +247,7 @@ impl Shard {
         if owner == self.core {
             return self.depart_owned(channel, departure);
         }
-        self.departed_to |= 1 << owner.0;
+        self.departures.add(owner);
         self.send(owner, Message::Depart { channel: channel.clone(), departure: Box::new(departure) });
     }
 
