@@ -10,6 +10,8 @@ pub mod batch;
 pub mod broadcast;
 pub mod error;
 pub mod info;
+pub mod manual;
+pub mod openapi;
 pub mod publish;
 
 use crate::channel::Rules;

@@ -6,6 +6,7 @@
 pub mod admission;
 pub mod api;
 pub mod health;
+pub mod swagger;
 pub mod websocket;
 
 use crate::api::METHODS;
@@ -25,6 +26,10 @@ pub enum Endpoint {
     Health,
     /// `/metrics`
     Metrics,
+    /// `/openapi.json`
+    OpenApi,
+    /// The API page: what continues its prefix.
+    Swagger(&'static str),
 }
 
 /// Which endpoints a listener serves.
@@ -61,6 +66,8 @@ const TRANSPORTS: &[Transport] = &[
         paths: |s| endpoint(s.prometheus.enabled, &s.prometheus.handler_prefix, Endpoint::Metrics),
         is_external: |_| false,
     },
+    Transport { paths: |s| endpoint(s.swagger.enabled, "/openapi.json", Endpoint::OpenApi), is_external: |_| false },
+    Transport { paths: swagger_paths, is_external: |_| false },
 ];
 
 fn endpoint(enabled: bool, prefix: &str, endpoint: Endpoint) -> Vec<(String, Endpoint)> {
@@ -74,6 +81,14 @@ fn api_paths(settings: &Settings) -> Vec<(String, Endpoint)> {
     let prefix = settings.http_api.handler_prefix.trim_end_matches('/');
     let methods = METHODS.iter().enumerate().map(|(at, m)| (format!("{prefix}/{}", m.name), Endpoint::Api(at)));
     methods.chain([(format!("{prefix}/batch"), Endpoint::ApiBatch)]).collect()
+}
+
+fn swagger_paths(settings: &Settings) -> Vec<(String, Endpoint)> {
+    if !settings.swagger.enabled {
+        return Vec::new();
+    }
+    let prefix = settings.swagger.handler_prefix.trim_end_matches('/');
+    swagger::paths().map(|rest| (format!("{prefix}{rest}"), Endpoint::Swagger(rest))).collect()
 }
 
 /// A prefix without its trailing slash; `/` itself stays.
