@@ -143,6 +143,21 @@ fn every_example_gives_the_answer_that_the_page_shows() {
 }
 
 #[test]
+fn the_binary_serves_the_api_page() {
+    let server = Server::start(&configuration(), 1);
+    let get = |path: &str| server.request("GET", path, "", "");
+    assert_eq!(get("/swagger").0, 301);
+    let (status, page) = get("/swagger/");
+    assert!(status == 200 && page.contains("swagger-ui-bundle.js"), "{status} {page}");
+    let (status, script) = get("/swagger/swagger-ui-bundle.js");
+    assert!(status == 200 && script.len() > 1_000_000, "{status}, {} bytes", script.len());
+    let (status, document) = get("/openapi.json");
+    assert_eq!((status, document), (200, openapi::document("/api")));
+    assert_eq!(server.request("POST", "/openapi.json", "", "{}").0, 405);
+    assert_eq!(get("/swagger/nope").0, 404);
+}
+
+#[test]
 fn every_method_has_a_section_with_an_example_and_every_field_of_its_request() {
     let document: Value = serde_json::from_str(&openapi::document("/api")).expect("JSON");
     let examples = examples();

@@ -60,6 +60,7 @@ fn path(name: &str, rpc: &str) -> Value {
     });
     let mut operation = json!({
         "operationId": name,
+        "tags": ["methods"],
         "summary": summary.split_once(". ").map_or(summary.as_str(), |(first, _)| first).trim_end_matches('.'),
         "description": summary,
         "requestBody": {"required": true, "content": {MEDIA: content}},
@@ -184,8 +185,7 @@ fn of_field(message: &DescriptorProto, field: &FieldDescriptorProto) -> Value {
         Type::Double => json!({"type": "number", "format": "double"}),
         Type::Int32 => json!({"type": "integer", "format": "int32"}),
         Type::Int64 => json!({"type": "integer", "format": "int64"}),
-        Type::Uint32 => json!({"type": "integer", "format": "int64", "minimum": 0, "maximum": u32::MAX}),
-        Type::Uint64 => json!({"type": "integer", "format": "int64", "minimum": 0}),
+        Type::Uint32 | Type::Uint64 => json!({"type": "integer", "format": "int64", "minimum": 0}),
         Type::Bytes => json!({}),
         other => unreachable!("the API has no fields of type {other:?}"),
     };
