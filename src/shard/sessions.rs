@@ -1,6 +1,7 @@
 //! WebSocket connections: frames in, commands to the session, and what the session wants.
 
 use super::Shard;
+use super::publications::Posted;
 use crate::api::Post;
 use crate::conn::{Client, Conn, Kind, contained};
 use crate::id::Slot;
@@ -22,7 +23,7 @@ pub(super) fn ping_frames() -> [Block; Rendition::COUNT] {
 }
 
 /// What a step leaves to be done with the connection.
-enum After {
+pub(super) enum After {
     /// Nothing: further commands may be handled unless the session waits.
     Nothing,
     /// Nothing more will be answered (an error reply to `connect`).
@@ -119,7 +120,7 @@ impl Shard {
     }
 
     /// Carries out a flow and what follows from it at once.
-    fn perform(&mut self, slot: Slot, client: &mut Client, mut flow: Flow) -> After {
+    pub(super) fn perform(&mut self, slot: Slot, client: &mut Client, mut flow: Flow) -> After {
         let protocol = client.session.protocol();
         loop {
             flow = match flow {
@@ -134,18 +135,25 @@ impl Shard {
                     self.reply(slot, protocol, &reply);
                     return After::Refused;
                 }
-                Flow::Connected(reply) => {
-                    if !self.count_client(client) {
+                Flow::Connected(reply, arrivals) => {
+                    if !self.count_client(slot.index, client) {
                         return After::Disconnect(Disconnect::CONNECTION_LIMIT);
                     }
-                    return self.reply(slot, protocol, &reply);
+                    let after = self.reply(slot, protocol, &reply);
+                    arrivals.into_iter().for_each(|arrival| self.announce(arrival));
+                    return after;
+                }
+                Flow::Subscribed(reply, arrival) => {
+                    let after = self.reply(slot, protocol, &reply);
+                    arrival.into_iter().for_each(|arrival| self.announce(*arrival));
+                    return after;
                 }
                 Flow::Unsubscribed(subscription, reply) => {
-                    self.leave(client.session.rendition(), &subscription);
+                    self.leave(client, &subscription);
                     return self.reply(slot, protocol, &reply);
                 }
                 Flow::Ended(subscription, reason) => {
-                    self.leave(client.session.rendition(), &subscription);
+                    self.leave(client, &subscription);
                     return self.reply(slot, protocol, &reply::unsubscribe_push(&subscription.channel, reason));
                 }
                 Flow::Listen(channels) => match self.listen(slot, client, channels) {
@@ -155,10 +163,9 @@ impl Shard {
                 Flow::Publish(wish) => {
                     let is_json = protocol == Protocol::Json;
                     let PublishWish { channel, publication } = *wish;
-                    let post = Post { channel, publication, idempotency_key: String::new(), is_json };
-                    match self.post(post) {
-                        None => client.session.published(),
-                        Some(ticket) => {
+                    match self.post(Post { channel, publication, is_json, extras: None }) {
+                        Posted::Done(_) => client.session.published(),
+                        Posted::Waits(ticket) => {
                             self.publishing.insert(ticket, slot);
                             return After::Nothing;
                         }
@@ -196,7 +203,7 @@ impl Shard {
     }
 
     /// Follows a step; false when TCP ends now.
-    fn follow(&mut self, conn: &mut Conn, after: After) -> bool {
+    pub(super) fn follow(&mut self, conn: &mut Conn, after: After) -> bool {
         match after {
             After::Nothing => true,
             After::Refused => {
@@ -245,8 +252,7 @@ impl Shard {
         if let Some(client) = conn.client()
             && let Some(listening) = client.listening.take()
         {
-            let joined = listening.channels.into_iter().filter_map(|(_, joined)| joined).collect();
-            let flow = client.session.listening(joined, context!(self));
+            let flow = client.session.listening(listening.joined(), context!(self));
             let after = self.perform(slot, client, flow);
             goes_on = self.follow(&mut conn, after) && self.go_on(&mut conn);
         }
