@@ -30,7 +30,8 @@ async def run(check, binary, cores):
     except Exception as error:  # the run goes on to the next check
         frames = traceback.extract_tb(error.__traceback__)[1:]
         place = " > ".join(f"{f.name}:{f.lineno}" for f in frames if "site-packages" not in f.filename and f.name != "expect")
-        print(f"live, {cores} core(s): {check.__name__} ... FAILED at {place}: {error}", flush=True)
+        text = " ".join(str(error).split())
+        print(f"live, {cores} core(s): {check.__name__} ... FAILED at {place}: {text}", flush=True)
         return False
     finally:
         if server.process.returncode is None:
