@@ -2,7 +2,7 @@
 
 use super::{Answer, Method, Outcome, Plan, Question, Surroundings, method};
 use crate::channel::Rules;
-use crate::proto::api::{InfoRequest, InfoResult, Metrics, NodeResult};
+use crate::proto::api::{InfoRequest, InfoResult, NodeResult};
 use std::collections::BTreeSet;
 
 pub(super) const METHOD: Method = Method { ignores_params: true, ..method!(info, "Info", 9, plan) };
@@ -41,7 +41,7 @@ fn finish(around: &Surroundings<'_>, answers: Vec<Answer>) -> Outcome {
         name: around.node.name.clone(),
         version: env!("CARGO_PKG_VERSION").into(),
         uptime: u32::try_from(around.uptime_seconds).unwrap_or(u32::MAX),
-        metrics: Some(Metrics { interval: 60.0, ..Metrics::default() }),
+        metrics: Some(around.figures.metrics(around.counters)),
         ..NodeResult::default()
     };
     for answer in answers {

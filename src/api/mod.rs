@@ -11,6 +11,7 @@ pub mod broadcast;
 pub mod channels;
 pub mod disconnect;
 pub mod error;
+pub mod figures;
 pub mod history;
 pub mod history_remove;
 pub mod info;
@@ -22,12 +23,14 @@ pub mod presence_stats;
 pub mod publish;
 pub mod refresh;
 pub mod rpc;
+pub mod series;
 pub mod subscribe;
 pub mod unsubscribe;
 
 use crate::channel::Rules;
 use crate::channel::glob::Glob;
 use crate::channel::history::Page;
+use crate::counters::Counters;
 use crate::proto::api::{Command, PublishResponse, Reply};
 use crate::proto::client::Publication;
 use crate::proto::json;
@@ -63,6 +66,13 @@ pub struct Method {
     pub encode_result: fn(&Outcome, &mut Vec<u8>) -> Result<(), json::NotJson>,
     /// The method's result as a Protobuf message.
     pub encode_message: fn(&Outcome) -> Vec<u8>,
+}
+
+impl Method {
+    /// Its place in [`METHODS`].
+    pub fn place(&self) -> usize {
+        METHODS.iter().position(|method| method.number == self.number).unwrap_or_default()
+    }
 }
 
 impl std::fmt::Debug for Method {
@@ -162,6 +172,10 @@ pub struct Surroundings<'a> {
     pub node: &'a info::Node,
     /// How long it has been up.
     pub uptime_seconds: u64,
+    /// What its counters grew.
+    pub figures: &'a figures::Figures,
+    /// The cells of all cores.
+    pub counters: &'a [Arc<Counters>],
 }
 
 /// One publication for one channel.

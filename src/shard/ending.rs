@@ -5,6 +5,7 @@ use crate::conn::{Client, Conn, Ending, Kind, close_frame};
 use crate::limits;
 use crate::protocol::code::Disconnect;
 use crate::protocol::frame::Block;
+use crate::tally::Action;
 use crate::wire::websocket::{self, Event, Opcode, Violation};
 use std::time::Duration;
 
@@ -96,6 +97,8 @@ impl Shard {
         self.counters.clients_accepted.add(1);
         self.counters.clients.add(1);
         client.user_place = self.users.enter(user, index);
+        self.counters.users.set(self.users.len() as u64);
+        self.counters.actions.add(Action::AddClient);
         true
     }
 
@@ -103,11 +106,13 @@ impl Shard {
         let Some(user) = client.session.end().filter(|_| std::mem::take(&mut client.is_counted)) else { return };
         self.shared.gate.user_leaves(&user);
         self.counters.clients.sub(1);
+        self.counters.actions.add(Action::RemoveClient);
         if let Some(moved) = self.users.leave(&user, client.user_place)
             && let Some(other) = self.conns[moved as usize].as_mut().and_then(|conn| conn.client())
         {
             other.user_place = client.user_place;
         }
+        self.counters.users.set(self.users.len() as u64);
     }
 
     /// Input of a connection that is not answered any more: only the peer's close frame matters.

@@ -8,6 +8,7 @@ use crate::id::{Slot, Ticket};
 use crate::limits;
 use crate::protocol::frame::Block;
 use crate::session::{Context, Session};
+use crate::tally::ApiProtocol;
 use crate::transport::api::{Form, Outcomes};
 use crate::transport::websocket::Upgrade;
 use crate::transport::{Answer, Endpoint, Routes, api, health, swagger, websocket as endpoint};
@@ -121,7 +122,7 @@ impl Shard {
             Endpoint::Api(_) | Endpoint::ApiBatch | Endpoint::ApiLegacy => {
                 match api::accept(found, request, is_authorized, &self.shared.settings.http_api) {
                     Err(answer) => Outcome::Answer(answer),
-                    Ok(call) => match self.begin(slot, call.work) {
+                    Ok(call) => match self.begin(slot, call.work, ApiProtocol::Http) {
                         Begun::Done(outcomes) => Outcome::Answer(call.form.answer(outcomes)),
                         Begun::Waits(ticket) => Outcome::Job(ticket, call.form),
                     },

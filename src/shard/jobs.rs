@@ -13,6 +13,7 @@ use crate::clock::Mono;
 use crate::id::{Core, Slot, Ticket};
 use crate::limits;
 use crate::proto::api::{PublishResponse, PublishResult};
+use crate::tally::{Action, ApiProtocol};
 use crate::transport::api::{Outcomes, Task, Work};
 use hashbrown::HashMap;
 use std::collections::VecDeque;
@@ -36,6 +37,10 @@ struct Job {
     is_parallel: bool,
     running: HashMap<usize, Running>,
     replies: Vec<Option<Outcome>>,
+    /// The method of each task that was begun, for the counters.
+    methods: Vec<Option<usize>>,
+    protocol: ApiProtocol,
+    began: Mono,
     deadline: Mono,
 }
 
@@ -83,26 +88,26 @@ impl Jobs {
 
 impl Shard {
     /// Begins a call. A single task mostly needs no other core: then there is no job.
-    pub(super) fn begin(&mut self, slot: Slot, work: Work) -> Begun {
+    pub(super) fn begin(&mut self, slot: Slot, work: Work, protocol: ApiProtocol) -> Begun {
         let id = self.ticket();
         match work {
-            Work::One(method, command) => {
-                self.counters.api_commands.add(1);
-                match self.run(id, 0, (method.plan)(command, &self.policy.rules)) {
-                    Ok(outcome) => {
-                        self.counters.api_errors.add(u64::from(outcome.error.is_some()));
-                        Begun::Done(Outcomes::One(outcome))
-                    }
-                    Err(running) => {
-                        let mut job = self.job(slot, true, VecDeque::new(), false);
-                        job.replies.push(None);
-                        job.running.insert(0, running);
-                        self.keep_job(id, job)
-                    }
+            Work::One(method, command) => match self.run(id, 0, (method.plan)(command, &self.policy.rules)) {
+                Ok(outcome) => {
+                    self.count_call(method.place(), protocol, self.now.mono, &outcome);
+                    Begun::Done(Outcomes::One(outcome))
                 }
-            }
+                Err(running) => {
+                    let mut job = self.job(slot, VecDeque::new(), protocol);
+                    job.is_single = true;
+                    job.replies.push(None);
+                    job.methods.push(Some(method.place()));
+                    job.running.insert(0, running);
+                    self.keep_job(id, job)
+                }
+            },
             Work::Many { tasks, is_parallel } => {
-                let mut job = self.job(slot, false, tasks.into(), is_parallel);
+                let mut job = self.job(slot, tasks.into(), protocol);
+                job.is_parallel = is_parallel;
                 self.advance(id, &mut job);
                 if job.running.is_empty() {
                     return Begun::Done(self.outcomes(job));
@@ -112,10 +117,25 @@ impl Shard {
         }
     }
 
-    fn job(&self, slot: Slot, is_single: bool, queue: VecDeque<Task>, is_parallel: bool) -> Job {
-        let deadline = self.now.mono + Duration::from_millis(limits::GATHER_TIMEOUT_MS);
-        let replies = Vec::with_capacity(queue.len().max(1));
-        Job { slot, is_single, queue, is_parallel, running: HashMap::new(), replies, deadline }
+    fn job(&self, slot: Slot, queue: VecDeque<Task>, protocol: ApiProtocol) -> Job {
+        let began = self.now.mono;
+        Job {
+            slot,
+            is_single: false,
+            replies: Vec::with_capacity(queue.len().max(1)),
+            queue,
+            is_parallel: false,
+            running: HashMap::new(),
+            methods: Vec::new(),
+            protocol,
+            began,
+            deadline: began + Duration::from_millis(limits::GATHER_TIMEOUT_MS),
+        }
+    }
+
+    fn count_call(&self, method: usize, protocol: ApiProtocol, began: Mono, outcome: &Outcome) {
+        let code = outcome.error.as_ref().map(|error| error.code);
+        self.counters.api.add(method, protocol, self.now.mono.since(began), code);
     }
 
     fn keep_job(&mut self, id: Ticket, job: Job) -> Begun {
@@ -130,7 +150,7 @@ impl Shard {
             let Some(task) = job.queue.pop_front() else { return };
             let at = job.replies.len();
             job.replies.push(None);
-            self.counters.api_commands.add(1);
+            job.methods.push(task.as_ref().ok().map(|(method, _)| method.place()));
             let plan = match task {
                 Ok((method, command)) => (method.plan)(command, &self.policy.rules),
                 Err(error) => Plan::Done(error.outcome()),
@@ -187,6 +207,7 @@ impl Shard {
         question: &Question,
         finish: fn(&Surroundings<'_>, Vec<Answer>) -> Outcome,
     ) -> Running {
+        self.counters.actions.add(Action::Survey);
         let (from, cores) = (self.core, self.shared.placement.cores());
         let (mut answers, mut missing) = (Vec::with_capacity(cores), 0);
         // The others first: they work while this core does.
@@ -279,14 +300,15 @@ impl Shard {
 
     fn outcomes(&mut self, job: Job) -> Outcomes {
         let missing = || ApiError::INTERNAL.outcome();
-        let mut replies = job.replies.into_iter().map(|reply| reply.unwrap_or_else(missing));
-        if job.is_single {
-            let outcome = replies.next().unwrap_or_else(missing);
-            self.counters.api_errors.add(u64::from(outcome.error.is_some()));
-            return Outcomes::One(outcome);
+        let replies: Vec<Outcome> = job.replies.into_iter().map(|reply| reply.unwrap_or_else(missing)).collect();
+        for (outcome, method) in replies.iter().zip(&job.methods) {
+            if let Some(method) = method {
+                self.count_call(*method, job.protocol, job.began, outcome);
+            }
         }
-        let replies: Vec<Outcome> = replies.collect();
-        self.counters.api_errors.add(replies.iter().filter(|reply| reply.error.is_some()).count() as u64);
+        if job.is_single {
+            return Outcomes::One(replies.into_iter().next().unwrap_or_else(missing));
+        }
         Outcomes::Many(replies)
     }
 
@@ -327,7 +349,12 @@ impl Running {
         match self {
             Running::Publish { posts, responses, in_flight: 0, finish } if posts.len() == 0 => Ok(finish(responses)),
             Running::Gather { answers, missing: 0, finish } => {
-                let around = Surroundings { node: &shard.shared.node, uptime_seconds: shard.uptime_seconds() };
+                let around = Surroundings {
+                    node: &shard.shared.node,
+                    uptime_seconds: shard.uptime_seconds(),
+                    figures: &shard.figures,
+                    counters: &shard.shared.counters,
+                };
                 Ok(finish(&around, answers))
             }
             other => Err(other),

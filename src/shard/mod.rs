@@ -22,6 +22,7 @@ pub use message::Message;
 pub use placement::Placement;
 
 use crate::api::Answer;
+use crate::api::figures::Figures;
 use crate::api::info::Node;
 use crate::channel::Store;
 use crate::clock::{Mono, Now};
@@ -136,6 +137,8 @@ pub struct Shard {
     wheel: Wheel<Slot>,
     due: Vec<Slot>,
     jobs: Jobs,
+    /// For `info`.
+    figures: Figures,
     /// Client publications that wait for the owner of their channel.
     publishing: HashMap<Ticket, Slot>,
     /// Subscribers that wait for an answer of their own from the owner of their channel.
@@ -159,6 +162,7 @@ impl Shard {
         let mut output = Output::new(shared.settings.client.queue_max_size);
         let mut random = StdRng::seed_from_u64(seed);
         let hash_seed = rand::Rng::random(&mut random);
+        let figures = Figures::new(now.mono, shared.settings.node.info_metrics_aggregate_interval);
         let pings = sessions::ping_frames().map(|block| (output.frame_id(), block));
         Shard {
             core,
@@ -178,6 +182,7 @@ impl Shard {
             wheel: Wheel::new(),
             due: Vec::new(),
             jobs: Jobs::default(),
+            figures,
             publishing: HashMap::new(),
             entering: HashMap::new(),
             errands: HashMap::new(),
@@ -213,7 +218,7 @@ impl Shard {
     /// When [`Event::Tick`] has something to do.
     pub fn next_deadline(&self) -> Option<Mono> {
         let deadlines = [self.wheel.next_deadline(), self.jobs.next_deadline(), self.store.next_deadline()];
-        deadlines.into_iter().flatten().min()
+        deadlines.into_iter().flatten().chain([self.figures.next_deadline()]).min()
     }
 
     /// Writes at most `slice` connections; true while more are to be written.
@@ -364,7 +369,10 @@ impl Shard {
         }
         self.due = due;
         self.store.expire(self.now.mono, limits::EXPIRED_CHANNELS_PER_TURN);
+        self.store_gauges();
         self.expire_jobs();
+        self.figures.roll(self.now.mono, &self.shared.counters);
+        self.counters.api.age(self.now.mono);
     }
 
     /// A deadline of the connection has come; false when the connection is over at once.
@@ -405,8 +413,7 @@ impl Shard {
     fn message(&mut self, message: Message) {
         match message {
             Message::Listen { channel, from, feeds, serial } => {
-                self.store.listen(&channel, from, feeds);
-                self.gauges();
+                self.listen_owned(&channel, from, feeds);
                 if feeds != 0 {
                     self.send(from, Message::Listening { channel, serial });
                 }
@@ -432,6 +439,7 @@ impl Shard {
             }
             Message::Continue(ticket) => self.go_on_later(ticket),
             Message::Ask { question, from, ticket } => {
+                self.counters.controls_received.add(1);
                 if let Some(answer) = self.asked(question, acts::Asker { from, ticket }) {
                     self.send(from, Message::Answered { ticket, answer });
                 }

@@ -4,10 +4,13 @@ use super::message::{Departure, Entry, Frames, Rendered};
 use super::{Message, Shard};
 use crate::api::{self, ApiError, Outcome, OwnerQuestion, history, presence, presence_stats};
 use crate::channel::history::Page;
+use crate::id::Core;
 use crate::proto::client::{ClientInfo, Join, Leave, Push, Reply};
 use crate::protocol::frame::{self, Rendition};
 use crate::protocol::reply;
 use crate::session::Entered;
+use crate::tally::Action;
+use std::cmp::Ordering;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,10 +20,34 @@ impl Shard {
         self.policy.rules.namespace(channel).map_or(Duration::from_secs(60), |namespace| namespace.meta_ttl())
     }
 
+    /// The gauges of what this core owns.
+    pub(super) fn store_gauges(&self) {
+        let totals = self.store.totals();
+        self.counters.channels_with_state.set(self.store.len() as u64);
+        self.counters.history_publications.set(totals.publications as u64);
+        self.counters.history_bytes.set(totals.bytes as u64);
+        self.counters.presence_entries.set(totals.members as u64);
+    }
+
+    /// A core wants these feeds of the channel from now on.
+    pub(super) fn listen_owned(&mut self, channel: &Arc<str>, from: Core, feeds: u8) {
+        let before = self.store.heard();
+        self.store.listen(channel, from, feeds);
+        match self.store.heard().cmp(&before) {
+            Ordering::Greater => self.counters.actions.add(Action::BrokerSubscribe),
+            Ordering::Less => self.counters.actions.add(Action::BrokerUnsubscribe),
+            Ordering::Equal => {}
+        }
+        self.gauges();
+        self.store_gauges();
+    }
+
     /// A subscriber comes: into presence, and it is told where it stands.
     pub(super) fn enter_owned(&mut self, channel: &Arc<str>, entry: Entry) -> Entered {
         if let Some(member) = entry.member {
+            self.counters.actions.add(Action::AddPresence);
             self.store.enter(channel, member);
+            self.store_gauges();
         }
         if !entry.is_positioned {
             return Entered::default();
@@ -42,7 +69,9 @@ impl Shard {
     /// A subscriber has left.
     pub(super) fn depart_owned(&mut self, channel: &Arc<str>, departure: Departure) {
         if departure.presence {
+            self.counters.actions.add(Action::RemovePresence);
             self.store.leave(channel, departure.client);
+            self.store_gauges();
         }
         if let Some(info) = departure.info {
             self.announce_owned(channel, info, false);
@@ -55,8 +84,12 @@ impl Shard {
         let (name, interest) = (name.clone(), interest);
         let mut push = Push { channel: name.to_string(), ..Push::default() };
         if has_come {
+            self.counters.joins_sent.add(1);
+            self.counters.joins_received.add(1);
             push.join = Some(Join { info: Some(info) });
         } else {
+            self.counters.leaves_sent.add(1);
+            self.counters.leaves_received.add(1);
             push.leave = Some(Leave { info: Some(info) });
         }
         let message = Reply { push: Some(push), ..Reply::default() };
@@ -79,6 +112,12 @@ impl Shard {
 
     /// Answers a question about a channel of this core.
     pub(super) fn ask_owned(&mut self, channel: &Arc<str>, question: OwnerQuestion) -> Outcome {
+        self.counters.actions.add(match question {
+            OwnerQuestion::Presence => Action::Presence,
+            OwnerQuestion::PresenceStats => Action::PresenceStats,
+            OwnerQuestion::History(..) => Action::History,
+            OwnerQuestion::HistoryRemove => Action::HistoryRemove,
+        });
         match question {
             OwnerQuestion::Presence => {
                 let result = presence::result(self.store.presence(channel));
@@ -91,6 +130,7 @@ impl Shard {
             OwnerQuestion::History(page, epoch) => self.history_owned(channel, &page, &epoch),
             OwnerQuestion::HistoryRemove => {
                 self.store.remove_history(channel);
+                self.store_gauges();
                 Outcome { history_remove: Some(Default::default()), ..Outcome::default() }
             }
         }

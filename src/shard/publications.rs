@@ -42,13 +42,17 @@ impl Shard {
         if !key.is_empty()
             && let Some(first) = self.store.dedup.find(&post.channel, key, self.now.mono)
         {
+            self.counters.suppressed_by_idempotency.add(1);
             return first;
         }
         let skip_history = extras.as_ref().is_some_and(|extras| extras.skip_history);
         let version_epoch = extras.as_ref().map_or("", |extras| extras.version_epoch.as_str());
         let appended = if skip_history { None } else { self.keep(&post.channel, &post.publication, version_epoch) };
         let position = match appended {
-            Some(Appended::Outdated(top)) => Some(top),
+            Some(Appended::Outdated(top)) => {
+                self.counters.suppressed_by_version.add(1);
+                Some(top)
+            }
             Some(Appended::At(position)) => {
                 post.publication.offset = position.offset;
                 if position.offset == 1 {
@@ -64,6 +68,7 @@ impl Shard {
         };
         if !key.is_empty() {
             self.store.dedup.remember(&post.channel, key, position.clone(), self.now.mono);
+            self.counters.idempotency_keys_evicted.set(self.store.dedup.evicted());
         }
         position
     }
@@ -72,7 +77,9 @@ impl Shard {
     fn keep(&mut self, channel: &str, publication: &Publication, version_epoch: &str) -> Option<Appended> {
         let namespace = self.policy.rules.namespace(channel)?;
         let keeping = Keeping { retention: namespace.retention()?, meta_ttl: namespace.meta_ttl(), version_epoch };
-        Some(self.store.append(channel, publication, keeping, self.now.mono, &mut self.random))
+        let appended = self.store.append(channel, publication, keeping, self.now.mono, &mut self.random);
+        self.store_gauges();
+        Some(appended)
     }
 
     fn hand_out(&mut self, post: &Post) {
@@ -113,7 +120,10 @@ impl Shard {
                 Rendered::Frame(block) => {
                     let frame = self.output.frame_id();
                     for audience in audiences {
-                        self.counters.deliveries.add(audience.len() as u64);
+                        let count = audience.len() as u64;
+                        self.counters.deliveries.add(count);
+                        self.counters.messages_sent.add(count);
+                        self.counters.messages_sent_bytes.add(count * block.len() as u64);
                         self.output.broadcast(audience, frame, block);
                     }
                 }

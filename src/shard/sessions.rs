@@ -12,6 +12,7 @@ use crate::protocol::frame::{self, Block, Rendition};
 use crate::protocol::reply;
 use crate::session::flow::PublishWish;
 use crate::session::{Context, Flow};
+use crate::tally::ClientMethod;
 use crate::wire::websocket::{self, Event, Opcode};
 
 /// The ping of each rendition: `{}` or a zero byte.
@@ -63,6 +64,7 @@ impl Shard {
             None => After::Nothing,
             Some(Event::Message { payload, .. }) => {
                 self.counters.messages_received.add(1);
+                self.counters.messages_received_bytes.add(payload.len() as u64);
                 self.commands(slot, client, Commands::new(client.session.protocol(), payload))
             }
             Some(Event::Ping(payload)) => {
@@ -127,11 +129,11 @@ impl Shard {
                 Flow::Nothing => return After::Nothing,
                 Flow::Reply(reply) => return self.reply(slot, protocol, &reply),
                 Flow::Error(reply) => {
-                    self.counters.reply_errors.add(1);
+                    self.count_error(&reply);
                     return self.reply(slot, protocol, &reply);
                 }
                 Flow::Refuse(reply) => {
-                    self.counters.reply_errors.add(1);
+                    self.count_error(&reply);
                     self.reply(slot, protocol, &reply);
                     return After::Refused;
                 }
@@ -154,6 +156,7 @@ impl Shard {
                 }
                 Flow::Ended(subscription, reason) => {
                     self.leave(client, &subscription);
+                    self.counters.unsubscribes.add(reason.code);
                     return self.reply(slot, protocol, &reply::unsubscribe_push(&subscription.channel, reason));
                 }
                 Flow::Listen(channels) => match self.listen(slot, client, channels) {
@@ -192,8 +195,16 @@ impl Shard {
             return After::Disconnect(Disconnect::INAPPROPRIATE_PROTOCOL);
         }
         let block = frame::frame(Rendition::websocket(protocol), &self.scratch);
+        self.counters.messages_sent.add(1);
+        self.counters.messages_sent_bytes.add(block.len() as u64);
         self.output.queue(slot.index, &block);
         After::Nothing
+    }
+
+    fn count_error(&self, reply: &Reply) {
+        self.counters.reply_errors.add(1);
+        let code = reply.error.as_ref().map_or(0, |error| error.code);
+        self.counters.reply_errors_by_code.add((ClientMethod::Unknown, code));
     }
 
     fn queue_frame(&mut self, slot: Slot, opcode: Opcode, payload: &[u8]) {

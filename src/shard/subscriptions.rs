@@ -12,6 +12,7 @@ use crate::hub::registry::{Listen, Waiting, Wish};
 use crate::id::{ChannelKey, Slot, Ticket};
 use crate::protocol::frame::Feed;
 use crate::session::{Arrival, Entered, Joined, Subscription, Wanted};
+use crate::tally::Action;
 use std::sync::Arc;
 
 /// How far a subscriber has come.
@@ -79,7 +80,7 @@ impl Shard {
     ) -> Listened {
         let mut confirmed = None;
         if let Some(wish) = wish {
-            self.store.listen(&wish.channel, self.core, wish.feeds);
+            self.listen_owned(&wish.channel, self.core, wish.feeds);
             confirmed = self.registry.confirmed(channel, wish.serial);
         }
         let entered = entry.map(|entry| self.enter_owned(channel, entry));
@@ -109,6 +110,8 @@ impl Shard {
         }
         let feed = Feed { rendition, joins: wanted.features.push_join_leave };
         let place = self.registry.join(key, feed, slot.index);
+        self.counters.actions.add(Action::AddSubscription);
+        self.counters.subscriptions_accepted.add(1);
         if let Some(former) = former {
             self.release(key);
             if former.features.presence && !wanted.features.presence {
@@ -191,6 +194,7 @@ impl Shard {
     }
 
     fn leave_place(&mut self, key: ChannelKey, feed: Feed, place: u32) {
+        self.counters.actions.add(Action::RemoveSubscription);
         if let Some(moved) = self.registry.leave(key, feed, place)
             && let Some(conn) = self.conns[moved as usize].as_mut()
             && let Some(client) = conn.client()
@@ -259,7 +263,7 @@ impl Shard {
         let Wish { channel, feeds, serial } = wish;
         let owner = self.shared.placement.owner(&channel);
         if owner == self.core {
-            self.store.listen(&channel, self.core, feeds);
+            self.listen_owned(&channel, self.core, feeds);
             return;
         }
         self.send(owner, Message::Listen { channel, from: self.core, feeds, serial });
