@@ -3,7 +3,7 @@
 import cent
 from cent import CentApiResponseError, CentUnauthorizedError
 
-from harness import KEY, PATIENCE, expect, in_thread, jwt
+from harness import KEY, PATIENCE, eventually, expect, in_thread, jwt
 from subscribers import Python, stop_all, subscribers
 
 
@@ -134,8 +134,13 @@ async def cent_sees_who_is_there(server, call, name):
     expect("clients, subscriptions, channels, users", figures, (len(known) + 1, len(known) + 1, 1, 2))
     assert node.uid and node.name and node.version and node.metrics is not None, f"a node: got {node!r}"
     await stop_all([*known, anonymous])
-    stats = await call("presence_stats", cent.PresenceStatsRequest(channel=room))
-    expect("clients and users after they left", (stats.num_clients, stats.num_users), (0, 0))
+
+    async def left():
+        stats = await call("presence_stats", cent.PresenceStatsRequest(channel=room))
+        node = (await call("info", cent.InfoRequest())).nodes[0]
+        return stats.num_clients, stats.num_users, node.num_clients, node.num_channels
+
+    await eventually("members, users, clients, channels after they left", left, (0, 0, 0, 0))
 
 
 @with_both

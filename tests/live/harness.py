@@ -55,6 +55,17 @@ def expect(what, got, expected):
         raise AssertionError(f"{what}: expected {expected!r}, got {got!r}")
 
 
+async def eventually(what, ask, expected):
+    """For what follows the end of a connection: nobody is told when the server has seen it."""
+    got = None
+    for _ in range(PATIENCE * 20):
+        got = await ask()
+        if got == expected:
+            return
+        await asyncio.sleep(0.05)
+    expect(what, got, expected)
+
+
 def free_port():
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
