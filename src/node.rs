@@ -1,11 +1,13 @@
 //! The composition root: settings in, parts joined, run until signalled.
 
 use crate::api::info;
+use crate::config::TlsPort;
 use crate::config::settings::Settings;
 use crate::counters::Counters;
 use crate::id::Core;
 use crate::limits;
 use crate::metrics;
+use crate::runtime::certificates::{Certificates, Encryption};
 use crate::runtime::clocks::Clock;
 use crate::runtime::launch::{self, CoreParts};
 use crate::runtime::shutdown::{self, End, Wish};
@@ -16,7 +18,7 @@ use crate::shard::{Message, Placement, Shard, Shared};
 use crate::transport::admission::Gate;
 use crate::transport::{Routes, Scope};
 use crate::wire::handshake::Origins;
-use crossbeam_channel::{Receiver, unbounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, unbounded};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use std::net::{SocketAddr, TcpListener};
@@ -43,7 +45,8 @@ pub fn run(settings: Settings, reread: &Reread) -> Ended {
     probe::try_ring()?;
     let policy = Arc::new(Policy::new(&settings)?);
     let wishes = shutdown::signals().map_err(|e| format!("signal handlers cannot be installed: {e}"))?;
-    let ports = Ports::bind(&settings, cpus.len())?;
+    let certificates = Certificates::new(&settings)?;
+    let ports = Ports::bind(&settings, &certificates, cpus.len())?;
     let connections_max = connections_max(descriptors, cpus.len())?;
     let shared = Arc::new(share(&settings, cpus.len(), ports.addresses[0])?);
     write_pid(&settings.pid_file)?;
@@ -57,34 +60,37 @@ pub fn run(settings: Settings, reread: &Reread) -> Ended {
     );
     let (cores, reports) = start(ports.listeners, &cpus, &shared, &policy, connections_max)?;
     for (address, what) in ports.addresses.iter().zip(&ports.endpoints) {
-        tracing::info!("serving {what} endpoints on {address}");
+        tracing::info!("serving {what} on {address}");
     }
-    serve(&cores, &wishes, reread);
+    serve(&cores, &wishes, reread, &certificates);
     stop(&cores, &reports, &shared)
 }
 
 /// Waits for the signal to stop; applies what may be reloaded until then.
-fn serve(cores: &mesh::Outside<Message>, wishes: &Receiver<Wish>, reread: &Reread) {
-    for wish in wishes {
-        match wish {
-            Wish::Stop(name) => {
+fn serve(cores: &mesh::Outside<Message>, wishes: &Receiver<Wish>, reread: &Reread, certificates: &Certificates) {
+    loop {
+        match wishes.recv_timeout(Duration::from_millis(limits::CERTIFICATE_LOOK_MS)) {
+            Ok(Wish::Stop(name)) => {
                 tracing::info!("signal received: {name}");
                 return;
             }
-            Wish::Reload => reload(cores, reread),
+            Ok(Wish::Reload) => reload(cores, reread, certificates),
+            Err(RecvTimeoutError::Timeout) => certificates.look(),
+            Err(RecvTimeoutError::Disconnected) => return,
         }
     }
 }
 
 /// All or nothing: settings that do not hold leave the old ones in force.
-fn reload(cores: &mesh::Outside<Message>, reread: &Reread) {
-    let policy = reread().and_then(|settings| Policy::new(&settings));
-    match policy {
-        Ok(policy) => {
+fn reload(cores: &mesh::Outside<Message>, reread: &Reread, certificates: &Certificates) {
+    let new = reread().and_then(|settings| Ok((Policy::new(&settings)?, certificates.prepare(&settings)?)));
+    match new {
+        Ok((policy, replacement)) => {
             let policy = Arc::new(policy);
             for core in 0..cores.cores() {
                 cores.send(core, Message::Reload(policy.clone()));
             }
+            replacement.apply();
             tracing::info!("configuration successfully reloaded");
         }
         Err(error) => tracing::error!(error, "configuration not reloaded, the former one stays in force"),
@@ -107,24 +113,26 @@ fn stop(cores: &mesh::Outside<Message>, reports: &Receiver<Report>, shared: &Sha
 struct Ports {
     listeners: Vec<Vec<Listener>>,
     addresses: Vec<SocketAddr>,
-    endpoints: Vec<&'static str>,
+    endpoints: Vec<String>,
 }
 
 impl Ports {
-    fn bind(settings: &Settings, cores: usize) -> Result<Ports, Failure> {
+    fn bind(settings: &Settings, certificates: &Certificates, cores: usize) -> Result<Ports, Failure> {
         let server = &settings.http_server;
+        let external = certificates.of(TlsPort::External);
         let mut ports =
             Ports { listeners: (0..cores).map(|_| Vec::new()).collect(), addresses: Vec::new(), endpoints: Vec::new() };
         if server.internal_port.is_empty() {
-            ports.add(settings, &server.address, server.port, "http_server", Scope::All)?;
+            ports.add(settings, &server.address, server.port, "http_server", Scope::All, external)?;
             return Ok(ports);
         }
         let internal_port = server.internal_port.parse().map_err(|_| {
             format!("http_server.internal_port is \"{}\": a port number is expected", server.internal_port)
         })?;
         let internal = if server.internal_address.is_empty() { &server.address } else { &server.internal_address };
-        ports.add(settings, &server.address, server.port, "http_server", Scope::External)?;
-        ports.add(settings, internal, internal_port, "http_server.internal", Scope::Internal)?;
+        let tls = certificates.of(TlsPort::Internal);
+        ports.add(settings, &server.address, server.port, "http_server", Scope::External, external)?;
+        ports.add(settings, internal, internal_port, "http_server.internal", Scope::Internal, tls)?;
         Ok(ports)
     }
 
@@ -135,6 +143,7 @@ impl Ports {
         port: u16,
         option: &str,
         scope: Scope,
+        tls: Option<Arc<Encryption>>,
     ) -> Result<(), Failure> {
         let separator = if option.contains('.') { '_' } else { '.' };
         let wanted = listener::address(address, port)
@@ -150,13 +159,14 @@ impl Ports {
         })?;
         let routes = Arc::new(Routes::new(settings, scope));
         self.addresses.push(local_address(&sockets, wanted));
-        self.endpoints.push(match scope {
+        let what = match scope {
             Scope::All => "websocket, api",
             Scope::External => "websocket",
             Scope::Internal => "api",
-        });
+        };
+        self.endpoints.push(format!("{what} endpoints{}", if tls.is_some() { " with TLS" } else { "" }));
         for (core, socket) in self.listeners.iter_mut().zip(sockets) {
-            core.push(Listener { socket, routes: routes.clone() });
+            core.push(Listener { socket, routes: routes.clone(), tls: tls.clone() });
         }
         Ok(())
     }

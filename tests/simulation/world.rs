@@ -83,7 +83,7 @@ impl Sink for Pipes<'_> {
         let n = bytes.len().min(client.pipe.room);
         client.pipe.room -= n;
         client.pipe.bytes.extend_from_slice(&bytes[..n]);
-        Sent::Bytes(n)
+        if n < bytes.len() { Sent::Full(n) } else { Sent::Bytes(n) }
     }
 
     fn watch(&mut self, index: u32) {
