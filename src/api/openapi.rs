@@ -5,6 +5,7 @@
 //! server takes without using it (fields and commands of the paid edition).
 
 use super::{METHODS, manual};
+use crate::proto::DESCRIPTORS;
 use prost::Message;
 use prost_types::field_descriptor_proto::{Label, Type};
 use prost_types::{DescriptorProto, FieldDescriptorProto, FileDescriptorProto, FileDescriptorSet};
@@ -43,7 +44,7 @@ pub fn document(prefix: &str) -> String {
 
 /// The file that describes the API.
 fn api_file() -> FileDescriptorProto {
-    let set = FileDescriptorSet::decode(&include_bytes!("../proto/descriptors.bin")[..]).expect("made by `make proto`");
+    let set = FileDescriptorSet::decode(DESCRIPTORS).expect("made by `make proto`");
     set.file.into_iter().find(|file| file.name() == "api.proto").expect("the API is one of the files")
 }
 
