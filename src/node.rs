@@ -3,7 +3,9 @@
 use crate::api::info;
 use crate::config::TlsPort;
 use crate::config::settings::Settings;
+use crate::conn::Door;
 use crate::counters::Counters;
+use crate::http2;
 use crate::id::Core;
 use crate::limits;
 use crate::metrics;
@@ -109,6 +111,13 @@ fn stop(cores: &mesh::Outside<Message>, reports: &Receiver<Report>, shared: &Sha
     }
 }
 
+/// Where a port is, and the options that say so.
+struct Place<'a> {
+    option: &'static str,
+    address: &'a str,
+    port: u16,
+}
+
 /// The bound sockets, by core.
 struct Ports {
     listeners: Vec<Vec<Listener>>,
@@ -122,32 +131,39 @@ impl Ports {
         let external = certificates.of(TlsPort::External);
         let mut ports =
             Ports { listeners: (0..cores).map(|_| Vec::new()).collect(), addresses: Vec::new(), endpoints: Vec::new() };
+        let routes = |scope| Door::Http(Arc::new(Routes::new(settings, scope)));
         if server.internal_port.is_empty() {
-            ports.add(settings, &server.address, server.port, "http_server", Scope::All, external)?;
-            return Ok(ports);
+            let place = Place { option: "http_server.", address: &server.address, port: server.port };
+            ports.add(&place, routes(Scope::All), "websocket, api", external)?;
+            return ports.with_grpc(settings, certificates);
         }
         let internal_port = server.internal_port.parse().map_err(|_| {
             format!("http_server.internal_port is \"{}\": a port number is expected", server.internal_port)
         })?;
         let internal = if server.internal_address.is_empty() { &server.address } else { &server.internal_address };
         let tls = certificates.of(TlsPort::Internal);
-        ports.add(settings, &server.address, server.port, "http_server", Scope::External, external)?;
-        ports.add(settings, internal, internal_port, "http_server.internal", Scope::Internal, tls)?;
-        Ok(ports)
+        let place = Place { option: "http_server.", address: &server.address, port: server.port };
+        ports.add(&place, routes(Scope::External), "websocket", external)?;
+        let place = Place { option: "http_server.internal_", address: internal, port: internal_port };
+        ports.add(&place, routes(Scope::Internal), "api", tls)?;
+        ports.with_grpc(settings, certificates)
     }
 
-    fn add(
-        &mut self,
-        settings: &Settings,
-        address: &str,
-        port: u16,
-        option: &str,
-        scope: Scope,
-        tls: Option<Arc<Encryption>>,
-    ) -> Result<(), Failure> {
-        let separator = if option.contains('.') { '_' } else { '.' };
+    /// Adds the port of the GRPC API, if it is switched on.
+    fn with_grpc(mut self, settings: &Settings, certificates: &Certificates) -> Result<Ports, Failure> {
+        let grpc = &settings.grpc_api;
+        if grpc.enabled {
+            let place = Place { option: "grpc_api.", address: &grpc.address, port: grpc.port };
+            let door = Door::Grpc(Arc::new(http2::Options::new(grpc)));
+            self.add(&place, door, "grpc api", certificates.of(TlsPort::Grpc))?;
+        }
+        Ok(self)
+    }
+
+    fn add(&mut self, place: &Place<'_>, door: Door, what: &str, tls: Option<Arc<Encryption>>) -> Result<(), Failure> {
+        let Place { option, address, port } = *place;
         let wanted = listener::address(address, port)
-            .map_err(|e| format!("{option}{separator}address: {e}; leave it empty for all interfaces"))?;
+            .map_err(|e| format!("{option}address: {e}; leave it empty for all interfaces"))?;
         let sockets = listener::bind(wanted, self.listeners.len(), limits::LISTEN_BACKLOG).map_err(|e| {
             let remedy = match e.kind() {
                 std::io::ErrorKind::AddrInUse => "another process listens there: stop it or choose another port",
@@ -155,18 +171,12 @@ impl Ports {
                 std::io::ErrorKind::AddrNotAvailable => "no interface of this machine has that address",
                 _ => "see the error",
             };
-            format!("{option}{separator}port: {wanted} cannot be bound ({e}): {remedy}")
+            format!("{option}port: {wanted} cannot be bound ({e}): {remedy}")
         })?;
-        let routes = Arc::new(Routes::new(settings, scope));
         self.addresses.push(local_address(&sockets, wanted));
-        let what = match scope {
-            Scope::All => "websocket, api",
-            Scope::External => "websocket",
-            Scope::Internal => "api",
-        };
         self.endpoints.push(format!("{what} endpoints{}", if tls.is_some() { " with TLS" } else { "" }));
         for (core, socket) in self.listeners.iter_mut().zip(sockets) {
-            core.push(Listener { socket, routes: routes.clone(), tls: tls.clone() });
+            core.push(Listener { socket, door: door.clone(), tls: tls.clone() });
         }
         Ok(())
     }

@@ -5,6 +5,7 @@
 
 use crate::api::{self, ErrorMode, Method, Outcome, batch};
 use crate::proto::api::Error;
+use crate::transport::api::Outcomes;
 use crate::wire::grpc::{self, Code};
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
@@ -92,17 +93,32 @@ pub(super) fn refusal(http: StatusCode, status: &Status) -> Response<()> {
     response
 }
 
+/// How the outcomes of a call become its answer.
+#[derive(Clone, Copy, Debug)]
+pub enum Form {
+    /// One method, and how its error travels.
+    Method(&'static Method, ErrorMode),
+    /// A batch: errors stay in its replies in either mode.
+    Batch,
+}
+
+impl Form {
+    /// The answer for these outcomes.
+    pub fn answer(self, outcomes: Outcomes) -> Answer {
+        match (self, outcomes) {
+            (Form::Method(method, mode), Outcomes::One(outcome)) => answer(method, &outcome, mode),
+            (Form::Batch, Outcomes::Many(replies)) => Answer::Message(batch::encode_message(replies)),
+            _ => unreachable!("one method has one outcome, a batch has many"),
+        }
+    }
+}
+
 /// The answer to one method.
-pub fn answer(method: &Method, outcome: &Outcome, mode: ErrorMode) -> Answer {
+fn answer(method: &Method, outcome: &Outcome, mode: ErrorMode) -> Answer {
     match (&outcome.error, mode) {
         (Some(error), ErrorMode::Transport) => status_of_error(error),
         _ => Answer::Message(api::encode_response(method, outcome)),
     }
-}
-
-/// The answer to a batch: errors stay in its replies in either mode.
-pub fn answer_batch(replies: Vec<Outcome>) -> Answer {
-    Answer::Message(batch::encode_message(replies))
 }
 
 /// `google.rpc.Status`, which has no file of ours.

@@ -1,15 +1,20 @@
 //! Calls of the server API: what reaches the shard and how answers come back (server-api 4, 8.N).
 
 use super::peer::{PUBLISH, Peer, options, request};
-use super::{Answer, Options, Status, Target, answer, status_of_error};
-use crate::api::{ApiError, ErrorMode, METHODS, Outcome};
+use super::{Answer, Form, Options, Status, Target, status_of_error};
+use crate::api::{ApiError, ErrorMode, METHODS, Method, Outcome};
 use crate::clock::Mono;
 use crate::limits;
 use crate::proto::api::{Error, PublishRequest, PublishResponse, PublishResult};
+use crate::transport::api::Outcomes;
 use crate::wire::grpc::{self, Code};
 use bytes::Bytes;
 use prost::Message;
 use std::time::Duration;
+
+fn answer(method: &'static Method, outcome: &Outcome, mode: ErrorMode) -> Answer {
+    Form::Method(method, mode).answer(Outcomes::One(outcome.clone()))
+}
 
 fn with_key() -> Options {
     Options { key: "KEY".into(), ..options() }

@@ -24,7 +24,7 @@ use crate::clock::Mono;
 use crate::config::settings::GrpcApi;
 use crate::limits;
 use crate::proto::health::health_check_response::ServingStatus;
-use crate::transport::api::{Call as ApiCall, Work};
+use crate::transport::api::{Work, batch_work};
 use crate::wire::grpc::Code;
 use bytes::Bytes;
 use h2::server::{Connection, Handshake, SendResponse};
@@ -41,7 +41,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use stream::{Step, Stream};
 
-pub use answer::{Answer, Status, answer, answer_batch, status_of_error};
+pub use answer::{Answer, Form, Status, status_of_error};
 pub use request::Target;
 
 /// What an operator chose.
@@ -101,19 +101,19 @@ pub struct Call {
 }
 
 impl Call {
-    /// The same as a request of the API.
+    /// What is to be done, and how its outcomes become an answer.
     ///
     /// # Errors
     /// The answer to a message that is none.
-    pub fn decode(self) -> Result<ApiCall, Answer> {
+    pub fn decode(self) -> Result<(Work, Form), Answer> {
         let undecodable = |_| Answer::Status(Status::undecodable());
-        let work = match self.target {
+        Ok(match self.target {
             Target::Method(method) => {
-                Work::Method(method, Box::new((method.decode_message)(self.message).map_err(undecodable)?))
+                let command = (method.decode_message)(&self.message).map_err(undecodable)?;
+                (Work::One(method, command), Form::Method(method, self.mode))
             }
-            Target::Batch => Work::Batch(batch::decode_message(self.message).map_err(undecodable)?),
-        };
-        Ok(ApiCall { work, mode: self.mode })
+            Target::Batch => (batch_work(batch::decode_message(&self.message).map_err(undecodable)?), Form::Batch),
+        })
     }
 }
 

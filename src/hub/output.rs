@@ -274,6 +274,11 @@ impl Output {
         }
     }
 
+    /// True while the connection's socket takes nothing.
+    pub fn is_blocked(&self, index: u32) -> bool {
+        self.hot[index as usize].blocked
+    }
+
     /// Bytes that wait in the connection's outbox.
     pub fn outbox_bytes(&self, index: u32) -> usize {
         self.outboxes.get(index as usize).and_then(Option::as_ref).map_or(0, |outbox| outbox.bytes())

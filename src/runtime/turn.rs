@@ -14,11 +14,11 @@ use super::socket::{self, Sockets};
 use super::stream::Sleep;
 use super::tls::Flow;
 use crate::clock::{Mono, Now};
+use crate::conn::Door;
 use crate::counters::Counters;
 use crate::id::{Core, Slot};
 use crate::limits;
 use crate::shard::{Effect, Event, Message, Shard};
-use crate::transport::Routes;
 use crossbeam_channel::Sender;
 use std::fs::File;
 use std::net::TcpListener;
@@ -50,8 +50,8 @@ pub enum Report {
 pub struct Listener {
     /// Bound already.
     pub socket: TcpListener,
-    /// What it serves.
-    pub routes: Arc<Routes>,
+    /// What it speaks.
+    pub door: Door,
     /// How its connections are encrypted. `None`: not at all.
     pub tls: Option<Arc<Encryption>>,
 }
@@ -254,7 +254,7 @@ impl Driver {
                 None => return self.counters.tls_errors.add(1),
             },
         };
-        self.shard.handle(now, Event::Opened { slot, routes: listener.routes.clone() });
+        self.shard.handle(now, Event::Opened { slot, door: listener.door.clone() });
     }
 
     /// No descriptor is left: the spare one takes the oldest waiting client in and closes it, so that it is told.
