@@ -4,13 +4,13 @@ import time
 
 import cent
 
-from api_cent import Async
+from api_cent import Async, Sync
 from harness import expect, jwt
 from subscribers import KINDS, Python, Raw, stop_all, subscribers
 
 
-async def with_cent(server, check):
-    async with Async(server) as call:
+async def with_cent(server, check, client=Async):
+    async with client(server) as call:
         await check(call)
 
 
@@ -37,7 +37,7 @@ async def subscribe_and_unsubscribe_reach_clients(server):
         channels = (await call("channels", cent.ChannelsRequest())).channels
         expect("who is left", {name: info.num_clients for name, info in channels.items()}, {"plain:own": 1})
 
-    await with_cent(server, check)
+    await with_cent(server, check, Sync)
     await stop_all([*made, other])
 
 
@@ -70,7 +70,7 @@ async def disconnect_reaches_clients_with_its_code(server):
                 expect("the disconnect", await one.next("disconnected"), expected)
             await stop_all(made)
 
-    await with_cent(server, check)
+    await with_cent(server, check, Sync)
 
 
 async def disconnect_spares_the_whitelist_and_picks_a_client(server):
@@ -98,7 +98,7 @@ async def refresh_expires_connections(server):
         one = kind(server.websocket, protobuf, "plain:room", jwt(sub="42"))
         await one.start()
         await one.next("subscribed")
-        await with_cent(server, lambda call: call("refresh", cent.RefreshRequest(user="42", expired=True)))
+        await with_cent(server, lambda call: call("refresh", cent.RefreshRequest(user="42", expired=True)), Sync)
         while True:  # the client says that it connects before it is connected for the first time, too
             code, reason = await one.next("connecting")
             if code >= 3000:

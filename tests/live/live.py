@@ -31,7 +31,7 @@ async def run(check, binary, cores):
         frames = traceback.extract_tb(error.__traceback__)[1:]
         place = " > ".join(f"{f.name}:{f.lineno}" for f in frames if "site-packages" not in f.filename and f.name != "expect")
         text = " ".join(str(error).split())
-        print(f"live, {cores} core(s): {check.__name__} ... FAILED at {place}: {text}", flush=True)
+        print(f"live, {cores} core(s): {check.__name__} ... FAILED at {place}: {type(error).__name__} {text}", flush=True)
         return False
     finally:
         if server.process.returncode is None:
