@@ -2,6 +2,7 @@
 compression, health and reflection."""
 
 import json
+import sys
 
 import grpc
 import api_pb2 as pb
@@ -11,7 +12,7 @@ from google.rpc import status_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
-from harness import GRPC_KEY, PATIENCE, expect, jwt
+from harness import GRPC_KEY, HERE, PATIENCE, expect, jwt, output_of
 from subscribers import Python, stop_all, subscribers
 
 KEY = (("authorization", f"apikey {GRPC_KEY}"),)
@@ -286,6 +287,16 @@ async def grpc_reflection_lists_and_describes(server):
             expect(f"an unknown symbol of {version}", replies[2].error_response.error_code, grpc.StatusCode.NOT_FOUND.value[0])
 
 
+async def the_python_of_the_page_runs(server):
+    page = (HERE.parent.parent / "docs" / "api.md").read_text()
+    program = page.split("\n```python\n")[1].split("\n```")[0]
+    for ours, its in [("127.0.0.1:10000", server.grpc), ("grpc-key", GRPC_KEY), ("chat:room", "hist:page")]:
+        assert ours in program, f"docs/api.md: expected {ours} in {program}"
+        program = program.replace(ours, its)
+    code, lines = await output_of(sys.executable, "-c", program)
+    expect("the program of docs/api.md", (code, lines[:1]), (0, ["offset: 1"]))
+
+
 CHECKS = [
     grpc_publishes_and_reads_history,
     grpc_acts_on_subscribers,
@@ -297,4 +308,5 @@ CHECKS = [
     grpc_takes_compressed_and_large_messages,
     grpc_health_is_told_without_a_key,
     grpc_reflection_lists_and_describes,
+    the_python_of_the_page_runs,
 ]
