@@ -16,6 +16,8 @@ pub mod history;
 pub mod history_remove;
 pub mod info;
 pub mod legacy;
+pub mod manual;
+pub mod openapi;
 pub mod presence;
 pub mod presence_stats;
 pub mod publish;
