@@ -179,6 +179,8 @@ impl Stream {
             info: extras.and_then(|extras| extras.info.clone()),
             tags: extras.map(|extras| extras.tags.clone()).unwrap_or_default(),
             offset,
+            // The first of a stream names it, as Centrifugo's memory engine does.
+            epoch: if offset == 1 { self.epoch.to_string() } else { String::new() },
             ..Publication::default()
         }
     }
