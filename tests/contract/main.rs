@@ -1,0 +1,17 @@
+//! The contract of the server API: what the specification says of each method, form by form, on the real binary with
+//! one core and with two; what the API makes clients see; what client libraries send.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod clients;
+mod config;
+mod forms;
+mod grpc_client;
+mod http;
+mod pattern;
+mod rows;
+mod rows_control;
+mod rows_publish;
+mod rows_read;
+mod walk;
