@@ -2,6 +2,7 @@
 //! body as they came. A connection that ends without an answer is an answer too: an `Err` that says so.
 
 use super::config::KEY;
+use super::pattern::Names;
 use crate::common::server::PATIENCE;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -13,8 +14,6 @@ pub struct Answer {
     /// Status line and fields, without the empty line.
     pub head: String,
     pub body: Vec<u8>,
-    /// `100 Continue` went ahead.
-    pub is_continued: bool,
 }
 
 impl Answer {
@@ -56,6 +55,25 @@ impl Http {
         self.exchange(&[head.as_bytes(), body].concat())
     }
 
+    /// Posts with the key. The answer has this status and this body: lines of JSON are patterns, other text is exact.
+    pub fn expect(&mut self, names: &mut Names, name: &str, path: &str, body: &str, status: u16, want: &str) {
+        let body = names.fill(body);
+        let shown: String = body.chars().take(300).collect();
+        let context = format!("{name}: {path} {shown}");
+        let answer = self.post(path, body.as_bytes()).unwrap_or_else(|e| panic!("{context}: {e}"));
+        assert_eq!(answer.status, status, "{context}: {}", answer.text());
+        // A blank behind a line break is the layout of a row.
+        let want = want.replace("\n ", " ");
+        let (wanted, got): (Vec<&str>, Vec<&str>) = (want.split('\n').collect(), answer.text().split('\n').collect());
+        assert_eq!(wanted.len(), got.len(), "{context}: lines of {:?}", answer.text());
+        for (want, got) in wanted.into_iter().zip(got) {
+            match want.starts_with('{') {
+                true => names.expect(&context, want, got),
+                false => assert_eq!(want, got, "{context}"),
+            }
+        }
+    }
+
     /// Sends these bytes and reads one answer.
     pub fn exchange(&mut self, request: &[u8]) -> Result<Answer, String> {
         let is_head = request.starts_with(b"HEAD ");
@@ -87,17 +105,20 @@ impl Http {
     }
 
     fn read_answer(&mut self, is_head: bool) -> Result<Answer, String> {
-        let mut is_continued = false;
         loop {
             let head = self.read_head()?;
             let status = head.split(' ').nth(1).and_then(|word| word.parse().ok()).ok_or("no status line")?;
             if status == 100 {
-                is_continued = true;
                 continue;
             }
             let body = if is_head { Vec::new() } else { self.read_body(&head)? };
-            return Ok(Answer { status, head, body, is_continued });
+            return Ok(Answer { status, head, body });
         }
+    }
+
+    /// The head of an interim answer, which nothing follows.
+    pub fn interim(&mut self) -> Result<String, String> {
+        self.read_head()
     }
 
     fn read_head(&mut self) -> Result<String, String> {

@@ -4,12 +4,17 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod batch;
 mod clients;
 mod config;
 mod forms;
 mod grpc_client;
 mod http;
+mod legacy;
+mod modes;
 mod pattern;
+mod placement;
+mod routes;
 mod rows;
 mod rows_control;
 mod rows_publish;
