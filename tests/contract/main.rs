@@ -4,6 +4,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod bad_input;
 mod batch;
 mod clients;
 mod config;
@@ -11,6 +12,7 @@ mod forms;
 mod grpc_client;
 mod http;
 mod legacy;
+mod libraries;
 mod modes;
 mod pattern;
 mod placement;
