@@ -97,9 +97,9 @@ pub fn free_port() -> u16 {
     listener.local_addr().expect("bound").port()
 }
 
-/// A connection token for a user.
-pub fn token(user: &str) -> String {
+/// A connection token with these claims.
+pub fn token(claims: &Value) -> String {
     let header = jsonwebtoken::Header::new(jsonwebtoken::Algorithm::HS256);
     let key = jsonwebtoken::EncodingKey::from_secret(b"hmac");
-    jsonwebtoken::encode(&header, &json!({"sub": user}), &key).expect("a token")
+    jsonwebtoken::encode(&header, claims, &key).expect("a token")
 }

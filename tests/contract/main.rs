@@ -4,18 +4,22 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod actions;
 mod bad_input;
 mod batch;
 mod clients;
 mod config;
+mod crowd;
 mod forms;
 mod grpc_client;
 mod http;
 mod legacy;
 mod libraries;
 mod modes;
+mod order;
 mod pattern;
 mod placement;
+mod pushes;
 mod routes;
 mod rows;
 mod rows_control;
