@@ -1,8 +1,11 @@
 //! Per-core cells that count what happens. One core writes a cell, anyone may read it: no locked instruction.
 //!
-//! Names and labels are Centrifugo's (v6, prefix `centrifugo_`); rendering is `metrics`. A cell never goes back
-//! except the gauges at the end of the list.
+//! Names and labels are Centrifugo's (v6, prefix `centrifugo_`, and v5's where dashboards rely on them); what is only
+//! ours has the prefix `corecast_`. One row of the list is one metric, from which `/metrics` and the figures of `info`
+//! are made (`api::series`). Counters never go back, gauges do. Labels of closed sets: `tally`; API calls: `calls`.
 
+use crate::calls::Calls;
+use crate::tally::{Action, DisconnectCode, Labels, ReplyError, Set, Tally, UnsubscribeCode};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A number with one writer.
@@ -31,16 +34,20 @@ impl Cell {
     }
 }
 
-/// Whether a value may fall.
+/// What kind of metric it is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
     /// Only grows.
     Counter,
     /// Grows and falls.
     Gauge,
+    /// Quantiles of the last minutes, sum and count.
+    Summary,
+    /// Buckets, sum and count.
+    Histogram,
 }
 
-/// One row of the list: how a cell is shown.
+/// One row of the list: how cells are shown.
 pub struct Row {
     /// Prometheus name.
     pub name: &'static str,
@@ -48,91 +55,158 @@ pub struct Row {
     pub help: &'static str,
     /// Text of `# TYPE`.
     pub kind: Kind,
-    /// Labels as they stand between the braces; may be empty.
-    pub labels: &'static str,
-    /// The cell of one core.
-    pub cell: fn(&Counters) -> &Cell,
+    /// Labels that all its cells have; may be empty.
+    pub labels: &'static [(&'static str, &'static str)],
+    /// The cells of one core: one, or one for each value of a set.
+    pub cells: fn(&Counters) -> &[Cell],
+    /// The labels of a cell by its place.
+    pub place_labels: fn(usize) -> Labels,
 }
 
+/// `cells` stand alone, `twins` show a cell under a second name, `tallies` have a cell for each value of a set.
 macro_rules! counters {
-    ($($field:ident, $kind:ident, $name:literal, $labels:literal, $help:literal;)*) => {
+    (
+        cells {$(
+            $cell:ident, $cell_kind:ident, $cell_name:literal, [$($cell_label:ident = $cell_value:literal),*], $cell_help:literal;
+        )*}
+        twins {$(
+            $twin:ident, $twin_kind:ident, $twin_name:literal, [$($twin_label:ident = $twin_value:literal),*], $twin_help:literal;
+        )*}
+        tallies {$(
+            $tally:ident: $set:ident, $tally_name:literal, [$($tally_label:ident = $tally_value:literal),*], $tally_help:literal;
+        )*}
+    ) => {
         /// All cells of one core.
-        #[derive(Default, Debug)]
+        #[derive(Default)]
         pub struct Counters {
-            $(#[doc = $help] pub $field: Cell,)*
-            /// Server disconnects by code: slot 0 for codes outside 3000–3514, else code − 3000 + 1.
-            pub disconnects: Disconnects,
+            $(#[doc = $cell_help] pub $cell: Cell,)*
+            $(#[doc = $tally_help] pub $tally: Tally<$set, { <$set as Set>::PLACES }>,)*
+            /// Calls of the server API.
+            pub api: Calls,
         }
 
         /// The list from which `/metrics` is made; rows of one name stand together.
-        pub const ROWS: &[Row] = &[$(Row {
-            name: $name, help: $help, kind: Kind::$kind, labels: $labels, cell: |c| &c.$field,
-        },)*];
+        pub const ROWS: &[Row] = &[
+            $(Row {
+                name: $cell_name,
+                help: $cell_help,
+                kind: Kind::$cell_kind,
+                labels: &[$((stringify!($cell_label), $cell_value)),*],
+                cells: |c| std::slice::from_ref(&c.$cell),
+                place_labels: |_| Labels::new(),
+            },)*
+            $(Row {
+                name: $twin_name,
+                help: $twin_help,
+                kind: Kind::$twin_kind,
+                labels: &[$((stringify!($twin_label), $twin_value)),*],
+                cells: |c| std::slice::from_ref(&c.$twin),
+                place_labels: |_| Labels::new(),
+            },)*
+            $(Row {
+                name: $tally_name,
+                help: $tally_help,
+                kind: Kind::Counter,
+                labels: &[$((stringify!($tally_label), $tally_value)),*],
+                cells: |c| c.$tally.cells(),
+                place_labels: <$set as Set>::labels,
+            },)*
+        ];
     };
 }
 
 counters! {
-    publications_received, Counter, "centrifugo_node_messages_received_count", "type=\"publication\",channel_namespace=\"\"",
-        "Messages that reached the node, by type.";
-    publications_sent, Counter, "centrifugo_node_messages_sent_count", "type=\"publication\",channel_namespace=\"\"",
-        "Messages that the node handed to its broker, by type.";
-    deliveries, Counter, "corecast_deliveries_total", "", "Publications marked for a subscriber.";
-    publications_without_listener, Counter, "corecast_publications_without_listener_total", "",
-        "Publications that no core listened to.";
-    connections_accepted, Counter, "corecast_sockets_accepted_total", "", "Sockets accepted, of any protocol.";
-    connections_refused, Counter, "centrifugo_node_client_connection_limit", "",
-        "Connections refused by the connection limits or for want of descriptors.";
-    clients_accepted, Counter, "centrifugo_client_connections_accepted",
-        "transport=\"websocket\",accept_protocol=\"\",client_name=\"\",client_version=\"\"",
-        "Clients that connected.";
-    commands, Counter, "corecast_client_commands_total", "", "Commands of clients.";
-    reply_errors, Counter, "corecast_client_reply_errors_total", "", "Error replies to clients.";
-    api_commands, Counter, "corecast_api_commands_total", "protocol=\"http\"", "Server API calls.";
-    api_errors, Counter, "corecast_api_command_errors_total", "protocol=\"http\"", "Server API errors.";
-    http_requests, Counter, "corecast_http_requests_total", "", "HTTP requests, upgrades included.";
-    http_refused, Counter, "corecast_http_requests_refused_total", "", "Requests refused by framing or limits.";
-    websocket_violations, Counter, "corecast_websocket_violations_total", "", "WebSockets closed for a broken frame.";
-    messages_received, Counter, "centrifugo_transport_messages_received", "transport=\"websocket\",frame_type=\"\",channel_namespace=\"\"",
-        "WebSocket messages of clients.";
-    bytes_received, Counter, "corecast_received_bytes_total", "", "Bytes read from sockets.";
-    bytes_sent, Counter, "corecast_sent_bytes_total", "", "Bytes taken by the kernel for sockets.";
-    writes, Counter, "corecast_writes_total", "", "Send calls.";
-    short_writes, Counter, "corecast_short_writes_total", "", "Sends that the kernel took in part or not at all.";
-    slow_clients, Counter, "corecast_slow_clients_total", "", "Clients disconnected because their queue was full.";
-    mesh_sent, Counter, "corecast_mesh_messages_total", "", "Messages to other cores.";
-    mesh_spilled, Counter, "corecast_mesh_spilled_total", "", "Messages that found the queue of another core full.";
-    receive_buffers_empty, Counter, "corecast_receive_buffers_exhausted_total", "", "Receives that found no free buffer.";
-    accept_errors, Counter, "corecast_accept_errors_total", "", "Failed accepts, for want of descriptors mostly.";
-    decode_panics, Counter, "corecast_decode_panics_total", "", "Connections closed because decoding their bytes panicked.";
-    connections, Gauge, "corecast_sockets", "", "Open sockets.";
-    clients, Gauge, "centrifugo_node_num_clients", "", "Connected clients.";
-    subscriptions, Gauge, "centrifugo_node_num_subscriptions", "", "Subscriptions of clients.";
-    channels, Gauge, "centrifugo_node_num_channels", "", "Channels with subscribers.";
-}
-
-const DISCONNECT_CODES: usize = 516;
-
-/// Disconnects counted by code.
-#[derive(Debug)]
-pub struct Disconnects([Cell; DISCONNECT_CODES]);
-
-impl Default for Disconnects {
-    fn default() -> Disconnects {
-        Disconnects(std::array::from_fn(|_| Cell::default()))
+    cells {
+        publications_received, Counter, "centrifugo_node_messages_received_count", [type = "publication", channel_namespace = ""],
+            "Messages that reached the node, by type.";
+        joins_received, Counter, "centrifugo_node_messages_received_count", [type = "join", channel_namespace = ""],
+            "Messages that reached the node, by type.";
+        leaves_received, Counter, "centrifugo_node_messages_received_count", [type = "leave", channel_namespace = ""],
+            "Messages that reached the node, by type.";
+        controls_received, Counter, "centrifugo_node_messages_received_count", [type = "control", channel_namespace = ""],
+            "Messages that reached the node, by type.";
+        publications_sent, Counter, "centrifugo_node_messages_sent_count", [type = "publication", channel_namespace = ""],
+            "Messages that the node handed to its broker, by type.";
+        joins_sent, Counter, "centrifugo_node_messages_sent_count", [type = "join", channel_namespace = ""],
+            "Messages that the node handed to its broker, by type.";
+        leaves_sent, Counter, "centrifugo_node_messages_sent_count", [type = "leave", channel_namespace = ""],
+            "Messages that the node handed to its broker, by type.";
+        controls_sent, Counter, "centrifugo_node_messages_sent_count", [type = "control", channel_namespace = ""],
+            "Messages that the node handed to its broker, by type.";
+        deliveries, Counter, "corecast_deliveries_total", [], "Publications marked for a subscriber.";
+        publications_without_listener, Counter, "corecast_publications_without_listener_total", [],
+            "Publications that no core listened to.";
+        suppressed_by_idempotency, Counter, "centrifugo_broker_publish_suppressed_count", [reason = "idempotency", channel_namespace = ""],
+            "Publications that were not published, by reason.";
+        suppressed_by_version, Counter, "centrifugo_broker_publish_suppressed_count", [reason = "version", channel_namespace = ""],
+            "Publications that were not published, by reason.";
+        idempotency_keys_evicted, Counter, "corecast_idempotency_keys_evicted_total", [],
+            "Idempotency keys forgotten early because there were too many.";
+        connections_accepted, Counter, "corecast_sockets_accepted_total", [], "Sockets accepted, of any protocol.";
+        connections_refused, Counter, "centrifugo_node_client_connection_limit", [],
+            "Connections refused by the connection limits or for want of descriptors.";
+        clients_accepted, Counter, "centrifugo_client_connections_accepted", [transport = "websocket", accept_protocol = "", client_name = "", client_version = ""],
+            "Clients that connected.";
+        subscriptions_accepted, Counter, "centrifugo_client_subscriptions_accepted", [client_name = "", channel_namespace = ""],
+            "Subscriptions that clients got.";
+        commands, Counter, "corecast_client_commands_total", [], "Commands of clients.";
+        reply_errors, Counter, "corecast_client_reply_errors_total", [], "Error replies to clients.";
+        grpc_calls, Counter, "corecast_grpc_calls_total", [], "GRPC calls.";
+        http_requests, Counter, "corecast_http_requests_total", [], "HTTP requests, upgrades included.";
+        http_refused, Counter, "corecast_http_requests_refused_total", [], "Requests refused by framing or limits.";
+        websocket_violations, Counter, "corecast_websocket_violations_total", [],
+            "WebSockets closed for a broken frame.";
+        messages_received, Counter, "centrifugo_transport_messages_received", [transport = "websocket", frame_type = "", channel_namespace = ""],
+            "Messages of clients.";
+        messages_received_bytes, Counter, "centrifugo_transport_messages_received_size", [transport = "websocket", frame_type = "", channel_namespace = ""],
+            "Bytes of the messages of clients, without framing.";
+        messages_sent, Counter, "centrifugo_transport_messages_sent", [transport = "websocket", frame_type = "", channel_namespace = ""],
+            "Messages to clients.";
+        messages_sent_bytes, Counter, "centrifugo_transport_messages_sent_size", [transport = "websocket", frame_type = "", channel_namespace = ""],
+            "Bytes of the messages to clients, before compression.";
+        bytes_received, Counter, "corecast_received_bytes_total", [], "Bytes read from sockets.";
+        bytes_sent, Counter, "corecast_sent_bytes_total", [], "Bytes taken by the kernel for sockets.";
+        writes, Counter, "corecast_writes_total", [], "Send calls.";
+        short_writes, Counter, "corecast_short_writes_total", [], "Sends that the kernel took in part or not at all.";
+        slow_clients, Counter, "corecast_slow_clients_total", [], "Clients disconnected because their queue was full.";
+        mesh_sent, Counter, "corecast_mesh_messages_total", [], "Messages to other cores.";
+        mesh_spilled, Counter, "corecast_mesh_spilled_total", [], "Messages that found the queue of another core full.";
+        receive_buffers_empty, Counter, "corecast_receive_buffers_exhausted_total", [],
+            "Receives that found no free buffer.";
+        accept_errors, Counter, "corecast_accept_errors_total", [], "Failed accepts, for want of descriptors mostly.";
+        decode_panics, Counter, "corecast_decode_panics_total", [],
+            "Connections closed because decoding their bytes panicked.";
+        connections, Gauge, "corecast_sockets", [], "Open sockets.";
+        grpc_connections, Gauge, "corecast_grpc_connections", [], "Open connections of the GRPC port.";
+        clients, Gauge, "centrifugo_node_num_clients", [], "Connected clients.";
+        users, Gauge, "centrifugo_node_num_users", [],
+            "Users of connected clients; one who is connected to several cores counts once on each.";
+        subscriptions, Gauge, "centrifugo_node_num_subscriptions", [], "Subscriptions of clients.";
+        channels, Gauge, "centrifugo_node_num_channels", [], "Channels with subscribers.";
+        channels_with_state, Gauge, "corecast_channels_with_state", [], "Channels that have history or presence.";
+        history_publications, Gauge, "corecast_history_publications", [], "Publications kept in histories.";
+        history_bytes, Gauge, "corecast_history_bytes", [], "Bytes of the publications kept in histories.";
+        presence_entries, Gauge, "corecast_presence_entries", [], "Clients present in channels.";
     }
-}
-
-impl Disconnects {
-    /// Counts one disconnect with `code`.
-    pub fn add(&self, code: u32) {
-        let place = code.checked_sub(2999).map_or(0, |n| n as usize);
-        self.0[if place < DISCONNECT_CODES { place } else { 0 }].add(1);
+    twins {
+        connections_refused, Counter, "centrifugo_client_connection_limit_reached_total", [],
+            "Connections refused; the name of v5.";
+        clients_accepted, Counter, "centrifugo_transport_connect_count", [transport = "websocket"],
+            "Clients that connected; the name of v5.";
+        clients, Gauge, "centrifugo_client_connections_inflight", [transport = "websocket", accept_protocol = "", client_name = "", client_version = ""],
+            "Connected clients, by transport.";
+        subscriptions, Gauge, "centrifugo_client_subscriptions_inflight", [client_name = "", channel_namespace = ""],
+            "Subscriptions of clients, by name of the client.";
     }
-
-    /// Codes that occurred, ascending, with their counts; `None` stands for all codes of applications.
-    pub fn iter(&self) -> impl Iterator<Item = (Option<u32>, u64)> + '_ {
-        let numbered = self.0.iter().enumerate().filter(|(_, cell)| cell.get() > 0);
-        numbered.map(|(place, cell)| ((place > 0).then_some(place as u32 + 2999), cell.get()))
+    tallies {
+        actions: Action, "centrifugo_node_action_count", [channel_namespace = ""],
+            "What the node did for its clients and with its broker.";
+        reply_errors_by_code: ReplyError, "centrifugo_client_num_reply_errors", [channel_namespace = ""],
+            "Error replies to clients, by method and code.";
+        unsubscribes: UnsubscribeCode, "centrifugo_client_num_server_unsubscribes", [channel_namespace = ""],
+            "Subscriptions ended by the server, by code.";
+        disconnects: DisconnectCode, "centrifugo_client_num_server_disconnects", [],
+            "Disconnects by the server, by code.";
     }
 }
 
@@ -144,15 +218,12 @@ mod tests {
     fn rows_of_one_name_stand_together_and_share_their_help() {
         for (at, row) in ROWS.iter().enumerate() {
             let last = ROWS.iter().rposition(|r| r.name == row.name).expect("itself");
-            assert!(ROWS[at..=last].iter().all(|r| r.name == row.name), "{}", row.name);
+            let together = &ROWS[at..=last];
+            assert!(
+                together.iter().all(|r| (r.name, r.help, r.kind) == (row.name, row.help, row.kind)),
+                "{}",
+                row.name
+            );
         }
-    }
-
-    #[test]
-    fn disconnect_codes_of_applications_share_one_cell() {
-        let cells = Disconnects::default();
-        [3000, 3501, 3501, 4001, 0, 3514].into_iter().for_each(|code| cells.add(code));
-        let seen: Vec<_> = cells.iter().collect();
-        assert_eq!(seen, [(None, 2), (Some(3000), 1), (Some(3501), 2), (Some(3514), 1)]);
     }
 }

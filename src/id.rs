@@ -39,6 +39,12 @@ impl ClientId {
     pub fn from_random(bytes: [u8; 16]) -> ClientId {
         ClientId(uuid::Builder::from_random_bytes(bytes).into_uuid().into_bytes())
     }
+
+    /// True when this is its text form.
+    pub fn is(&self, text: &str) -> bool {
+        let mut own = [0; 36];
+        uuid::Uuid::from_bytes(self.0).hyphenated().encode_lower(&mut own) == text
+    }
 }
 
 impl fmt::Display for ClientId {

@@ -1,10 +1,13 @@
 //! The map of the crate, in the order in which a published message meets the modules.
 //! `docs/ARCHITECTURE.md` tells the story, `tests/architecture.rs` guards who may import whom.
 
+pub mod calls;
 pub mod clock;
 pub mod counters;
 pub mod id;
 pub mod limits;
+pub mod tally;
+pub mod timing;
 pub mod wheel;
 
 pub mod proto;

@@ -60,6 +60,15 @@ pub const IDEMPOTENCY_KEYS_MAX: usize = 100_000;
 /// How long an idempotency key counts (Centrifugo: 5 minutes).
 pub const IDEMPOTENCY_SECONDS: u64 = 300;
 
+/// Channels that a search looks at before the core looks at its sockets again: about 0.2 ms.
+pub const CHANNELS_PER_SLICE: usize = 2048;
+
+/// Sessions that an act of the server API touches before the core looks at its sockets again.
+pub const ACTS_PER_SLICE: usize = 128;
+
+/// Channels whose time is over that are cleared before the core looks at its sockets again.
+pub const EXPIRED_CHANNELS_PER_TURN: usize = 512;
+
 /// How long a question to all cores waits for the slowest; then the answer is error 100.
 pub const GATHER_TIMEOUT_MS: u64 = 10_000;
 

@@ -53,7 +53,10 @@ fn burst(subscribers: u32, k: usize) -> (usize, usize) {
     // The first rounds grow the lists to their size.
     for _ in 0..5 {
         let (allocations, writes) = (ALLOCATIONS.get(), sink.0);
-        blocks.iter().for_each(|block| output.broadcast(&audience, block));
+        blocks.iter().for_each(|block| {
+            let frame = output.frame_id();
+            output.broadcast(&audience, frame, block);
+        });
         while output.flush(64, &mut sink, &counters) {}
         measured = (ALLOCATIONS.get() - allocations, sink.0 - writes);
     }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// Rows of modules, from the foundations up.
 const ORDER: &[&[&str]] = &[
-    &["limits", "clock", "id", "wheel", "counters"],
+    &["limits", "clock", "id", "wheel", "counters", "tally", "timing", "calls"],
     &["proto", "wire"],
     &["protocol"],
     &["config"],
@@ -36,6 +36,9 @@ const PURE: &[&str] = &[
     "id",
     "wheel",
     "counters",
+    "tally",
+    "timing",
+    "calls",
     "proto",
     "wire",
     "protocol",

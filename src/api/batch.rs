@@ -7,7 +7,6 @@ use crate::proto::json::{self, Object};
 use crate::proto::json_read::member;
 use crate::proto::json_write::Writer;
 use crate::protocol::Malformed;
-use bytes::Bytes;
 use prost::Message;
 use serde::de::MapAccess;
 
@@ -49,7 +48,7 @@ pub fn decode(body: &[u8]) -> Result<Batch, Malformed> {
 ///
 /// # Errors
 /// It cannot be decoded.
-pub fn decode_message(message: Bytes) -> Result<Batch, Malformed> {
+pub fn decode_message(message: &[u8]) -> Result<Batch, Malformed> {
     let request = BatchRequest::decode(message).map_err(|_| Malformed)?;
     Ok(Batch { commands: request.commands.into_iter().map(Some).collect(), is_parallel: request.parallel })
 }

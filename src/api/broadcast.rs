@@ -17,8 +17,12 @@ fn plan(request: BroadcastRequest, rules: &Rules) -> Plan {
         return Plan::Done(ApiError::BAD_REQUEST.outcome());
     }
     let posts = request.channels.into_iter();
-    let extras = publish::Extras { tags: &request.tags, idempotency_key: &request.idempotency_key };
-    let posts = posts.map(|channel| publish::post(channel, &payload, extras, rules)).collect();
+    let extras = publish::Extras {
+        tags: request.tags,
+        version: request.version,
+        rare: publish::rare(request.idempotency_key, request.skip_history, request.version_epoch),
+    };
+    let posts = posts.map(|channel| publish::post(channel, &payload, &extras, rules)).collect();
     Plan::Publish { posts, finish }
 }
 

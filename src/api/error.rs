@@ -25,6 +25,10 @@ impl ApiError {
     pub const BAD_REQUEST: ApiError = ApiError { code: 107, message: "bad request", status: 400 };
     /// The feature is switched off for this channel.
     pub const NOT_AVAILABLE: ApiError = ApiError { code: 108, message: "not available", status: 400 };
+    /// The position belongs to another epoch.
+    pub const UNRECOVERABLE_POSITION: ApiError = ApiError { code: 112, message: "unrecoverable position", status: 416 };
+    /// Defined for clients of maps; no method answers it.
+    pub const CONFLICT: ApiError = ApiError { code: 113, message: "conflict", status: 409 };
 
     /// All of them.
     pub const ALL: &[ApiError] = &[
@@ -33,6 +37,8 @@ impl ApiError {
         ApiError::NOT_FOUND,
         ApiError::BAD_REQUEST,
         ApiError::NOT_AVAILABLE,
+        ApiError::UNRECOVERABLE_POSITION,
+        ApiError::CONFLICT,
     ];
 
     /// As a message.

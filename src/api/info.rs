@@ -1,14 +1,15 @@
 //! `info`: the figures of this node, put together from the shares of its cores (server-api 2.12).
 
-use super::{Answer, Method, Outcome, Plan, Question, method};
+use super::{Answer, Method, Outcome, Plan, Question, Surroundings, method};
 use crate::channel::Rules;
-use crate::proto::api::{InfoRequest, InfoResult, Metrics, NodeResult};
+use crate::proto::api::{InfoRequest, InfoResult, NodeResult};
 use std::collections::BTreeSet;
 
-pub(super) const METHOD: Method = Method {
-    ignores_params: true,
-    ..method!(info, "Info", 9, |_: InfoRequest, _: &Rules| Plan::Gather(Question::Info))
-};
+pub(super) const METHOD: Method = Method { ignores_params: true, ..method!(info, "Info", 9, plan) };
+
+fn plan(_: InfoRequest, _: &Rules) -> Plan {
+    Plan::Gather { question: Question::Info, finish }
+}
 
 /// One core's share.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
@@ -33,21 +34,22 @@ pub struct Node {
 }
 
 /// Puts the shares together.
-pub fn finish(node: &Node, uptime_seconds: u64, answers: &[Answer]) -> Outcome {
+fn finish(around: &Surroundings<'_>, answers: Vec<Answer>) -> Outcome {
     let mut users = BTreeSet::<u64>::new();
     let mut result = NodeResult {
-        uid: node.uid.clone(),
-        name: node.name.clone(),
+        uid: around.node.uid.clone(),
+        name: around.node.name.clone(),
         version: env!("CARGO_PKG_VERSION").into(),
-        uptime: u32::try_from(uptime_seconds).unwrap_or(u32::MAX),
-        metrics: Some(Metrics { interval: 60.0, ..Metrics::default() }),
+        uptime: u32::try_from(around.uptime_seconds).unwrap_or(u32::MAX),
+        metrics: Some(around.figures.metrics(around.counters)),
         ..NodeResult::default()
     };
-    for Answer::Info(share) in answers {
+    for answer in answers {
+        let Answer::Info(share) = answer else { continue };
         result.num_clients += share.clients;
         result.num_channels += share.channels;
         result.num_subs += share.subscriptions;
-        users.extend(&share.users);
+        users.extend(share.users);
     }
     result.num_users = users.len() as u32;
     Outcome { info: Some(InfoResult { nodes: vec![result] }), ..Outcome::default() }

@@ -1,5 +1,5 @@
-//! The server API: one file per method, listed once in [`METHODS`]. Routes, batch, and later the GRPC service and the
-//! docs derive from the list. Contract: `server-api` of Centrifugo v5 with the additions named in
+//! The server API: one file per method, listed once in [`METHODS`]. Routes, batch, the legacy form, the GRPC service and
+//! the contract tests derive from the list. Contract: `server-api` of Centrifugo v5 with the additions named in
 //! `docs/compatibility.md`.
 //!
 //! A method does nothing by itself: it checks its request and returns a [`Plan`], which the shard carries out over as
@@ -8,17 +8,35 @@
 
 pub mod batch;
 pub mod broadcast;
+pub mod channels;
+pub mod disconnect;
 pub mod error;
+pub mod figures;
+pub mod history;
+pub mod history_remove;
 pub mod info;
+pub mod legacy;
+pub mod presence;
+pub mod presence_stats;
 pub mod publish;
+pub mod refresh;
+pub mod rpc;
+pub mod series;
+pub mod subscribe;
+pub mod unsubscribe;
 
 use crate::channel::Rules;
+use crate::channel::glob::Glob;
+use crate::channel::history::Page;
+use crate::counters::Counters;
 use crate::proto::api::{Command, PublishResponse, Reply};
 use crate::proto::client::Publication;
 use crate::proto::json;
 use crate::protocol::Malformed;
-use bytes::Bytes;
+use crate::protocol::code::Disconnect;
+use crate::session::grant::{Grant, Renewal};
 pub use error::{ApiError, ErrorMode};
+use std::sync::Arc;
 
 /// A method's result (in the field of its name) or its error.
 pub type Outcome = Reply;
@@ -35,8 +53,9 @@ pub struct Method {
     pub ignores_params: bool,
     /// The request of a body of `POST /api/<name>`.
     pub decode: fn(&[u8]) -> Result<Command, Malformed>,
-    /// The request of a GRPC message.
-    pub decode_message: fn(Bytes) -> Result<Command, Malformed>,
+    /// The request of a GRPC message. Payloads are copied out of it, so that a kept publication does not keep its
+    /// whole request.
+    pub decode_message: fn(&[u8]) -> Result<Command, Malformed>,
     /// True when a command of a batch asks for this method.
     pub is_asked: fn(&Command) -> bool,
     /// The checks, and what is to be done.
@@ -45,6 +64,19 @@ pub struct Method {
     pub encode_result: fn(&Outcome, &mut Vec<u8>) -> Result<(), json::NotJson>,
     /// The method's result as a Protobuf message.
     pub encode_message: fn(&Outcome) -> Vec<u8>,
+}
+
+impl Method {
+    /// Its place in [`METHODS`].
+    pub fn place(&self) -> usize {
+        METHODS.iter().position(|method| method.number == self.number).unwrap_or_default()
+    }
+}
+
+impl std::fmt::Debug for Method {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name)
+    }
 }
 
 /// A method whose request and result stand in the fields of its name in `Command` and `Reply`.
@@ -93,7 +125,21 @@ pub fn encode_response(method: &Method, outcome: &Outcome) -> Vec<u8> {
 }
 
 /// All methods, in the order in which a batch command that sets several is read.
-pub const METHODS: &[Method] = &[publish::METHOD, broadcast::METHOD, info::METHOD];
+pub const METHODS: &[Method] = &[
+    publish::METHOD,
+    broadcast::METHOD,
+    subscribe::METHOD,
+    unsubscribe::METHOD,
+    disconnect::METHOD,
+    history::METHOD,
+    history_remove::METHOD,
+    presence::METHOD,
+    presence_stats::METHOD,
+    info::METHOD,
+    rpc::METHOD,
+    refresh::METHOD,
+    channels::METHOD,
+];
 
 /// What a method needs done.
 #[allow(clippy::large_enum_variant)] // It lives on the stack for one call.
@@ -107,8 +153,27 @@ pub enum Plan {
         /// Makes the outcome of the responses.
         finish: fn(Vec<PublishResponse>) -> Outcome,
     },
+    /// Ask the owner of a channel; its answer is the outcome.
+    Owner(Arc<str>, OwnerQuestion),
     /// Ask every core.
-    Gather(Question),
+    Gather {
+        /// What.
+        question: Question,
+        /// Makes the outcome of all answers.
+        finish: fn(&Surroundings<'_>, Vec<Answer>) -> Outcome,
+    },
+}
+
+/// What an outcome may need besides the answers of cores.
+pub struct Surroundings<'a> {
+    /// What the node says of itself.
+    pub node: &'a info::Node,
+    /// How long it has been up.
+    pub uptime_seconds: u64,
+    /// What its counters grew.
+    pub figures: &'a figures::Figures,
+    /// The cells of all cores.
+    pub counters: &'a [Arc<Counters>],
 }
 
 /// One publication for one channel.
@@ -118,32 +183,99 @@ pub struct Post {
     pub channel: String,
     /// What subscribers get.
     pub publication: Publication,
-    /// A repeat of this key publishes nothing; "" has no repeats.
-    pub idempotency_key: String,
     /// The payload came as a JSON value; otherwise it is looked at before JSON subscribers see it.
     pub is_json: bool,
+    /// What else matters to the owner; most publications have nothing.
+    pub extras: Option<Box<PostExtras>>,
 }
 
-/// What every core is asked.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// Rarer wishes for a publication.
+#[derive(Clone, Default, Debug)]
+pub struct PostExtras {
+    /// A repeat of this key publishes nothing; "" has no repeats.
+    pub idempotency_key: String,
+    /// It is delivered, not kept.
+    pub skip_history: bool,
+    /// Versions are compared within this; "" within all.
+    pub version_epoch: String,
+}
+
+/// What the owner of a channel is asked; its history or presence is switched on.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum OwnerQuestion {
+    /// All members.
+    Presence,
+    /// How many there are.
+    PresenceStats,
+    /// A page of history; it must be of this epoch unless that is empty.
+    History(Page, Arc<str>),
+    /// Forget the publications.
+    HistoryRemove,
+}
+
+/// What every core is asked, or told to do.
+#[derive(Clone, Debug)]
 pub enum Question {
     /// The core's share of `info`.
     Info,
+    /// Channels with listeners there that match.
+    Channels(Glob),
+    /// Do something to sessions.
+    Act(Arc<Act>),
+}
+
+/// What is done to the sessions of one user.
+#[derive(Clone, Debug)]
+pub struct Act {
+    /// Whose.
+    pub filter: Filter,
+    /// What.
+    pub action: Action,
+}
+
+/// Which sessions; all conditions hold.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Filter {
+    /// "" is the anonymous user.
+    pub user: String,
+    /// Only this client; "" all.
+    pub client: String,
+    /// Only this session; "" all.
+    pub session: String,
+    /// Not these clients.
+    pub except: Vec<String>,
+}
+
+/// What is done to a session.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Action {
+    /// It is subscribed.
+    Subscribe(Grant),
+    /// It is unsubscribed from the channel, and told so in any case.
+    Unsubscribe(String),
+    /// It is closed.
+    Disconnect(Disconnect),
+    /// It gets another expiry.
+    Refresh(Renewal),
 }
 
 /// A core's answer.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Debug)]
 pub enum Answer {
     /// Its share of `info`.
     Info(info::Share),
+    /// Its channels with their listeners.
+    Channels(Vec<(Arc<str>, u32)>),
+    /// It has acted; true when something failed.
+    Acted(bool),
+    /// The owner's outcome.
+    Outcome(Box<Outcome>),
 }
 
-/// Picks the method that a command of a batch asks for and plans it.
-pub fn plan_command(command: Command, rules: &Rules) -> Plan {
-    match METHODS.iter().find(|method| (method.is_asked)(&command)) {
-        Some(method) => (method.plan)(command, rules),
-        None => Plan::Done(ApiError::NOT_FOUND.outcome()),
-    }
+/// What a method that acts on sessions answers: error 100 if any core failed.
+fn acted(answers: &[Answer], success: Outcome) -> Outcome {
+    let has_failed = answers.iter().any(|answer| matches!(answer, Answer::Acted(true)));
+    if has_failed { ApiError::INTERNAL.outcome() } else { success }
 }
 
 #[cfg(test)]
@@ -159,9 +291,9 @@ mod tests {
     }
 
     #[test]
-    fn a_command_without_a_known_method_is_not_found() {
-        let rules = Rules::new(&Default::default(), &Default::default()).expect("defaults");
-        let Plan::Done(outcome) = plan_command(Command::default(), &rules) else { panic!("nothing to do") };
-        assert_eq!(outcome.error.expect("an error").code, 104);
+    fn legacy_numbers_are_unique() {
+        for (at, method) in METHODS.iter().enumerate() {
+            assert!(METHODS[..at].iter().all(|m| m.number != method.number), "{}", method.name);
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! `publish`: one publication for one channel (server-api 2.1).
 
-use super::{ApiError, Method, Outcome, Plan, Post, method};
+use super::{ApiError, Method, Outcome, Plan, Post, PostExtras, method};
 use crate::channel::Rules;
 use crate::proto::api::{PublishRequest, PublishResponse};
 use crate::proto::client::Publication;
@@ -37,14 +37,20 @@ pub(super) fn payload(data: Bytes, b64data: &str) -> Result<Payload, ApiError> {
 }
 
 /// What goes along with a payload.
-#[derive(Clone, Copy)]
-pub(super) struct Extras<'a> {
-    pub(super) tags: &'a BTreeMap<String, String>,
-    pub(super) idempotency_key: &'a str,
+pub(super) struct Extras {
+    pub(super) tags: BTreeMap<String, String>,
+    pub(super) version: u64,
+    pub(super) rare: Option<Box<PostExtras>>,
+}
+
+/// Wishes that most publications do not have.
+pub(super) fn rare(idempotency_key: String, skip_history: bool, version_epoch: String) -> Option<Box<PostExtras>> {
+    let has_any = !idempotency_key.is_empty() || skip_history || !version_epoch.is_empty();
+    has_any.then(|| Box::new(PostExtras { idempotency_key, skip_history, version_epoch }))
 }
 
 /// The checks of one channel: its name, then its namespace, then what the namespace says of payloads.
-pub(super) fn post(channel: String, payload: &Payload, extras: Extras<'_>, rules: &Rules) -> Result<Post, ApiError> {
+pub(super) fn post(channel: String, payload: &Payload, extras: &Extras, rules: &Rules) -> Result<Post, ApiError> {
     if channel.is_empty() {
         return Err(ApiError::BAD_REQUEST);
     }
@@ -56,18 +62,26 @@ pub(super) fn post(channel: String, payload: &Payload, extras: Extras<'_>, rules
     if !namespace.allows_payload(&payload.data) {
         return Err(ApiError::BAD_REQUEST);
     }
-    let publication = Publication { data: payload.data.clone(), tags: extras.tags.clone(), ..Publication::default() };
-    let idempotency_key = extras.idempotency_key.to_string();
-    Ok(Post { channel, publication, idempotency_key, is_json: payload.is_json })
+    let publication = Publication {
+        data: payload.data.clone(),
+        tags: extras.tags.clone(),
+        version: extras.version,
+        ..Publication::default()
+    };
+    Ok(Post { channel, publication, is_json: payload.is_json, extras: extras.rare.clone() })
 }
 
 fn plan(request: PublishRequest, rules: &Rules) -> Plan {
     if request.channel.is_empty() {
         return Plan::Done(ApiError::BAD_REQUEST.outcome());
     }
-    let extras = Extras { tags: &request.tags, idempotency_key: &request.idempotency_key };
+    let extras = Extras {
+        tags: request.tags,
+        version: request.version,
+        rare: rare(request.idempotency_key, request.skip_history, request.version_epoch),
+    };
     let post =
-        payload(request.data, &request.b64data).and_then(|payload| post(request.channel, &payload, extras, rules));
+        payload(request.data, &request.b64data).and_then(|payload| post(request.channel, &payload, &extras, rules));
     match post {
         Ok(post) => Plan::Publish { posts: vec![Ok(post)], finish },
         Err(error) => Plan::Done(error.outcome()),

@@ -1,5 +1,6 @@
 //! What tokens say (auth-and-proxies B.3, B.4). Decoded strictly by type: a claim of the wrong type makes the token invalid.
 
+use crate::channel::features::Overrides;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -38,6 +39,8 @@ pub struct SubscriptionClaims {
     pub info: Bytes,
     /// `data` of the subscribe result.
     pub data: Bytes,
+    /// Exceptions from the options of the namespace.
+    pub overrides: Overrides,
 }
 
 /// What a token grants with one server-side subscription.
@@ -47,6 +50,8 @@ pub struct SubscribeOptions {
     pub info: Bytes,
     /// `data` of the subscribe result.
     pub data: Bytes,
+    /// Exceptions from the options of the namespace.
+    pub overrides: Overrides,
 }
 
 /// A token's payload as it is written.
@@ -80,6 +85,7 @@ pub(super) struct Raw<'a> {
     subs: Option<BTreeMap<String, Option<RawOptions<'a>>>>,
     pub(super) channel: Option<String>,
     pub(super) client: Option<String>,
+    r#override: Option<RawOverride>,
 }
 
 #[derive(Deserialize, Default)]
@@ -91,13 +97,11 @@ struct RawOptions<'a> {
     #[serde(borrow, deserialize_with = "raw")]
     data: Option<&'a RawValue>,
     b64data: Option<String>,
-    #[allow(dead_code)] // Only its types are checked.
     r#override: Option<RawOverride>,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
-#[allow(dead_code)] // Only the types are checked: no namespace has these features.
 struct RawOverride {
     presence: Option<BoolValue>,
     join_leave: Option<BoolValue>,
@@ -108,7 +112,6 @@ struct RawOverride {
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
-#[allow(dead_code)] // As above.
 struct BoolValue {
     value: Option<bool>,
 }
@@ -124,6 +127,10 @@ impl Raw<'_> {
 
     pub(super) fn data(&self) -> Result<Bytes, BadBase64> {
         octets(self.data, self.b64data.as_deref())
+    }
+
+    pub(super) fn overrides(&self) -> Overrides {
+        self.r#override.as_ref().map(RawOverride::overrides).unwrap_or_default()
     }
 
     pub(super) fn meta(&self) -> Bytes {
@@ -143,11 +150,26 @@ impl Raw<'_> {
     }
 }
 
+impl RawOverride {
+    /// A member without a value is `false`, as in Go.
+    fn overrides(&self) -> Overrides {
+        let value = |member: &Option<BoolValue>| member.as_ref().map(|v| v.value.unwrap_or_default());
+        Overrides {
+            presence: value(&self.presence),
+            join_leave: value(&self.join_leave),
+            force_push_join_leave: value(&self.force_push_join_leave),
+            force_positioning: value(&self.force_positioning),
+            force_recovery: value(&self.force_recovery),
+        }
+    }
+}
+
 fn options_of(options: Option<&RawOptions<'_>>) -> Result<SubscribeOptions, BadBase64> {
     let Some(options) = options else { return Ok(SubscribeOptions::default()) };
     Ok(SubscribeOptions {
         info: octets(options.info, options.b64info.as_deref())?,
         data: octets(options.data, options.b64data.as_deref())?,
+        overrides: options.r#override.as_ref().map(RawOverride::overrides).unwrap_or_default(),
     })
 }
 

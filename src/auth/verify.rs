@@ -109,7 +109,15 @@ impl Verifier {
         let info = raw.info().map_err(|_| TokenError::BadInfo)?;
         let data = raw.data().map_err(|_| TokenError::BadInfo)?;
         let client = raw.client.clone().unwrap_or_default();
-        Ok(SubscriptionClaims { user, channel, client, expire_at: expire_at(&raw), info, data })
+        Ok(SubscriptionClaims {
+            user,
+            channel,
+            client,
+            expire_at: expire_at(&raw),
+            info,
+            data,
+            overrides: raw.overrides(),
+        })
     }
 
     /// The payload's bytes; three parts, none padded.

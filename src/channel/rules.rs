@@ -3,12 +3,15 @@
 //!
 //! Not here: tokens (a caller with a good one skips [`Rules::may_subscribe`]), limits of a connection (`session`).
 
+use super::features::{Features, Overrides};
+use super::history::Retention;
 use super::name::Syntax;
 use crate::config::settings;
 use crate::protocol::code::Error;
 use hashbrown::HashMap;
 use regex::Regex;
 use serde::de::IgnoredAny;
+use std::time::Duration;
 
 /// What a publication may hold (`publication_data_format`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -29,10 +32,12 @@ pub struct Namespace {
     options: settings::Namespace,
     pattern: Option<Regex>,
     format: Format,
+    retention: Option<Retention>,
+    meta_ttl: Duration,
 }
 
 impl Namespace {
-    fn new(name: &str, options: &settings::Namespace, default_format: &str) -> Result<Namespace, String> {
+    fn new(name: &str, options: &settings::Namespace, channel: &settings::Channel) -> Result<Namespace, String> {
         let pattern = match options.channel_regex.as_str() {
             "" => None,
             text => Some(Regex::new(text).map_err(|e| {
@@ -40,7 +45,7 @@ impl Namespace {
             })?),
         };
         let format = match options.publication_data_format.as_str() {
-            "" => default_format,
+            "" => &channel.publication_data_format,
             own => own,
         };
         let format = match format {
@@ -54,7 +59,37 @@ impl Namespace {
                 ));
             }
         };
-        Ok(Namespace { options: options.clone(), pattern, format })
+        let has_history = options.history_size > 0 && !options.history_ttl.is_zero();
+        let retention = Retention { size: options.history_size, ttl: options.history_ttl };
+        let meta_ttl =
+            if options.history_meta_ttl.is_zero() { channel.history_meta_ttl } else { options.history_meta_ttl };
+        Ok(Namespace {
+            options: options.clone(),
+            pattern,
+            format,
+            retention: has_history.then_some(retention),
+            meta_ttl,
+        })
+    }
+
+    /// How much history is kept; `None`: none.
+    pub fn retention(&self) -> Option<Retention> {
+        self.retention
+    }
+
+    /// How long a position outlives the last use of its channel.
+    pub fn meta_ttl(&self) -> Duration {
+        self.meta_ttl
+    }
+
+    /// True when subscribers are listed.
+    pub fn has_presence(&self) -> bool {
+        self.options.presence
+    }
+
+    /// What a subscription has, with the exceptions that its caller makes.
+    pub fn features(&self, overrides: &Overrides) -> Features {
+        Features::new(&self.options, overrides)
     }
 
     /// True when `data` is what publications here may hold.
@@ -107,15 +142,14 @@ impl Rules {
     /// # Errors
     /// A text for the operator: the namespace, the option, its value, what is expected.
     pub fn new(channel: &settings::Channel, client: &settings::Client) -> Result<Rules, String> {
-        let format = &channel.publication_data_format;
         let compile = |(name, options): &(String, settings::Namespace)| {
-            Namespace::new(name, options, format).map(|namespace| (name.clone(), namespace))
+            Namespace::new(name, options, channel).map(|namespace| (name.clone(), namespace))
         };
         Ok(Rules {
             syntax: Syntax::new(channel),
             length_max: channel.max_length,
             insecure: client.insecure,
-            without_namespace: Namespace::new("", &channel.without_namespace, format)?,
+            without_namespace: Namespace::new("", &channel.without_namespace, channel)?,
             namespaces: channel.namespaces.iter().map(compile).collect::<Result<_, _>>()?,
         })
     }

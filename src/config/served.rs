@@ -72,6 +72,7 @@ pub(super) const ROWS: &[(&str, Bind<Settings>)] = &[
     ("client.connection_limit", Limit(|s| &mut s.client.connection_limit)),
     ("client.connection_rate_limit", Limit(|s| &mut s.client.connection_rate_limit)),
     ("client.user_connection_limit", Limit(|s| &mut s.client.user_connection_limit)),
+    ("client.recovery_max_publication_limit", Size(|s| &mut s.client.recovery_max_publication_limit)),
     ("client.connect_include_server_time", Switch(|s| &mut s.client.connect_include_server_time)),
     ("client.allow_anonymous_connect_without_token", Switch(|s| &mut s.client.allow_anonymous_connect_without_token)),
     ("client.disallow_anonymous_connection_tokens", Switch(|s| &mut s.client.disallow_anonymous_connection_tokens)),

@@ -172,6 +172,8 @@ pub struct Client {
     pub connection_rate_limit: usize,
     /// Connections of one user on this node; 0: no limit.
     pub user_connection_limit: usize,
+    /// Publications that one recovery may bring; a client that missed more is not recovered.
+    pub recovery_max_publication_limit: usize,
     /// The connect reply carries `time`.
     pub connect_include_server_time: bool,
     /// A client without a token is user "".
@@ -383,6 +385,7 @@ impl Default for Client {
             connection_limit: 0,
             connection_rate_limit: 0,
             user_connection_limit: 0,
+            recovery_max_publication_limit: 300,
             connect_include_server_time: false,
             allow_anonymous_connect_without_token: false,
             disallow_anonymous_connection_tokens: false,

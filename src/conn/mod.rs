@@ -12,11 +12,13 @@
 //! no buffer. Not here: what the bytes lead to (`shard`).
 
 use crate::clock::Mono;
-use crate::id::{ChannelKey, Slot, Ticket};
+use crate::id::{Slot, Ticket};
 use crate::limits;
 use crate::protocol::code::Disconnect;
-use crate::session::Session;
+use crate::session::grant::Grant;
+use crate::session::{Joined, Session, Wanted};
 use crate::transport::Routes;
+use crate::transport::api::Form;
 use crate::wire::{http1, websocket};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -59,7 +61,7 @@ pub struct Http {
     /// What the deadline is for.
     pub waits_for: WaitsFor,
     /// The request that is being carried out.
-    pub pending: Option<Pending>,
+    pub pending: Option<PendingAnswer>,
 }
 
 /// Why an HTTP connection has a deadline.
@@ -76,9 +78,11 @@ pub enum WaitsFor {
 }
 
 /// A request whose answer takes other cores.
-pub struct Pending {
+pub struct PendingAnswer {
     /// The job that makes the answer.
     pub job: Ticket,
+    /// How the answer is put together.
+    pub form: Form,
     /// Close after the answer.
     pub close: bool,
 }
@@ -99,23 +103,74 @@ pub struct Client {
     pub backlog: Vec<u8>,
     /// Channels that the waiting command listens to.
     pub listening: Option<Box<Listening>>,
+    /// Subscriptions that the backend makes and that wait for the owners of their channels.
+    pub grants: Vec<WaitingGrant>,
+    /// Its place among the connections of its user.
+    pub user_place: u32,
     /// It was admitted through the node's gate, so its end is told there.
     pub is_admitted: bool,
     /// It counts as a connected client, so its end counts too.
     pub is_counted: bool,
 }
 
+impl Client {
+    /// A client that was let in and has not said who it is.
+    pub fn new(session: Session) -> Client {
+        Client {
+            session,
+            backlog: Vec::new(),
+            listening: None,
+            grants: Vec::new(),
+            user_place: 0,
+            is_admitted: true,
+            is_counted: false,
+        }
+    }
+}
+
 /// A wish to listen to several channels.
 #[derive(Default)]
 pub struct Listening {
-    /// The channels in the order of the wish, with the place in the audience of those that are ready.
-    pub channels: Vec<(String, Option<(ChannelKey, u32)>)>,
+    /// The channels in the order of the wish.
+    pub channels: Vec<Pending>,
+}
+
+/// One channel of a wish.
+pub struct Pending {
+    /// What is wanted of it.
+    pub wanted: Wanted,
+    /// The question that the owner was asked for this subscriber alone.
+    pub ticket: Option<Ticket>,
+    /// The place in the audience, when it is ready.
+    pub joined: Option<Joined>,
+}
+
+/// A subscription that the backend makes.
+pub struct WaitingGrant {
+    /// The question that the owner was asked.
+    pub ticket: Ticket,
+    /// What is wanted of the channel.
+    pub wanted: Wanted,
+    /// What was granted.
+    pub grant: Grant,
+    /// The act that it is part of.
+    pub act: Ticket,
 }
 
 impl Listening {
     /// True when the owners of all channels have answered.
     pub fn is_complete(&self) -> bool {
-        self.channels.iter().all(|(_, joined)| joined.is_some())
+        self.channels.iter().all(|pending| pending.joined.is_some())
+    }
+
+    /// True when the answer to this question is awaited.
+    pub fn waits_for(&self, ticket: Ticket) -> bool {
+        self.channels.iter().any(|pending| pending.ticket == Some(ticket))
+    }
+
+    /// The places, in the order of the wish.
+    pub fn joined(self) -> Vec<Joined> {
+        self.channels.into_iter().filter_map(|pending| pending.joined).collect()
     }
 }
 
@@ -172,6 +227,14 @@ impl Conn {
     }
 
     /// The client, if it is one.
+    pub fn client_ref(&self) -> Option<&Client> {
+        match &self.kind {
+            Kind::WebSocket(ws) => Some(&ws.client),
+            _ => None,
+        }
+    }
+
+    /// The same, to be changed.
     pub fn client(&mut self) -> Option<&mut Client> {
         match &mut self.kind {
             Kind::WebSocket(ws) => Some(&mut ws.client),

@@ -7,6 +7,8 @@ pub mod lists;
 pub mod outbox;
 pub mod output;
 pub mod registry;
+pub mod users;
 
 pub use output::{Output, Sent, Sink};
 pub use registry::Registry;
+pub use users::Users;

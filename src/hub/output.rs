@@ -105,8 +105,8 @@ impl Output {
     }
 
     /// Marks a whole audience, from a rotating start so that nobody is always last.
-    pub fn broadcast(&mut self, audience: &[u32], block: &Block) {
-        let frame = self.frame_id();
+    /// `frame` identifies the block, as [`Output::frame_id`] gave it.
+    pub fn broadcast(&mut self, audience: &[u32], frame: u64, block: &Block) {
         let start = (frame.wrapping_mul(0x9E37_79B9_7F4A_7C15) % (audience.len().max(1) as u64)) as usize;
         let (tail, head) = audience.split_at(start);
         for &index in head.iter().chain(tail) {

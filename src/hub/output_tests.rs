@@ -1,6 +1,11 @@
 use super::*;
 use proptest::prelude::*;
 
+fn broadcast(output: &mut Output, audience: &[u32], block: &Block) {
+    let frame = output.frame_id();
+    output.broadcast(audience, frame, block);
+}
+
 /// A socket layer with room for so many bytes per connection.
 #[derive(Default)]
 struct Pipes {
@@ -48,7 +53,7 @@ fn block(text: &str) -> Block {
 fn a_burst_reaches_each_socket_in_one_write() {
     let (mut output, mut pipes, counters) = (output(3, 100), Pipes::new(3, 100), Counters::default());
     for text in ["a", "b", "c"] {
-        output.broadcast(&[0, 1, 2], &block(text));
+        broadcast(&mut output, &[0, 1, 2], &block(text));
     }
     while output.flush(2, &mut pipes, &counters) {}
     assert_eq!((pipes.got, pipes.sends), (vec![b"abc".to_vec(); 3], 3));
@@ -57,9 +62,9 @@ fn a_burst_reaches_each_socket_in_one_write() {
 #[test]
 fn a_frame_that_comes_during_a_pass_joins_the_sockets_not_yet_written() {
     let (mut output, mut pipes, counters) = (output(3, 100), Pipes::new(3, 100), Counters::default());
-    output.broadcast(&[0, 1, 2], &block("a"));
+    broadcast(&mut output, &[0, 1, 2], &block("a"));
     assert!(output.flush(1, &mut pipes, &counters));
-    output.broadcast(&[0, 1, 2], &block("b"));
+    broadcast(&mut output, &[0, 1, 2], &block("b"));
     output.check_invariants();
     while output.flush(1, &mut pipes, &counters) {}
     assert_eq!((pipes.got, pipes.sends), (vec![b"ab".to_vec(); 3], 4));
@@ -114,9 +119,9 @@ fn drained_is_reported_once_and_only_when_everything_is_written() {
 fn a_broken_connection_takes_no_more_marks_and_disturbs_nobody() {
     let (mut output, mut pipes, counters) = (output(2, 100), Pipes::new(2, 100), Counters::default());
     pipes.broken.push(0);
-    output.broadcast(&[0, 1], &block("a"));
+    broadcast(&mut output, &[0, 1], &block("a"));
     output.flush(64, &mut pipes, &counters);
-    output.broadcast(&[0, 1], &block("b"));
+    broadcast(&mut output, &[0, 1], &block("b"));
     output.flush(64, &mut pipes, &counters);
     assert_eq!(pipes.got, [b"".to_vec(), b"ab".to_vec()]);
 }
@@ -124,7 +129,7 @@ fn a_broken_connection_takes_no_more_marks_and_disturbs_nobody() {
 #[test]
 fn a_place_reused_within_a_pass_gets_nothing_of_its_former_owner() {
     let (mut output, mut pipes, counters) = (output(2, 100), Pipes::new(2, 100), Counters::default());
-    output.broadcast(&[0, 1], &block("old"));
+    broadcast(&mut output, &[0, 1], &block("old"));
     output.close(0);
     output.open(0);
     output.queue(0, &block("new"));
@@ -144,7 +149,7 @@ proptest! {
                 0 => {
                     serial += 1;
                     let text = format!("<{serial}>");
-                    output.broadcast(&[0, 1, 2, 3], &block(&text));
+                    broadcast(&mut output, &[0, 1, 2, 3], &block(&text));
                     want.iter_mut().for_each(|w: &mut Vec<u8>| w.extend_from_slice(text.as_bytes()));
                 }
                 1 => {

@@ -1,16 +1,20 @@
 //! The channels that have listeners on this core, and whether their owner core knows it.
 //!
-//! A subscription may be confirmed only after the owner knows that this core listens in the subscriber's rendition;
-//! publications in between would be lost. So each channel says what it asked of its owner (`asked`), what the owner
-//! has confirmed (`confirmed`), and who waits. One message carries the whole wish (a set of renditions) and a serial
-//! number; an answer to an older wish confirms nothing that was added later.
+//! A subscription may be confirmed only after the owner knows that this core listens to the subscriber's feed;
+//! publications in between would be lost. So each channel says what it asked of its owner (`asked`, and with which
+//! wish each feed was asked for last), what the owner has answered, and who waits. One message carries the whole wish
+//! (a set of feeds) and a serial number.
 //!
-//! States of one rendition of one channel: absent → asked (subscribers wait) → confirmed → absent.
-//! Invariants: `confirmed ⊆ asked`; a rendition with an audience is confirmed; a channel with neither audience nor
-//! waiting subscribers does not exist.
+//! Two ways to wait: for the answer to a wish, or for an answer of the owner to this subscriber alone (`ticket`: a
+//! position, an entry in presence). Who waits holds its feed in all wishes from its own on, so from the answer on
+//! nothing is missed, whatever other wishes are under way.
+//!
+//! States of one feed of one channel: absent → asked (subscribers wait) → confirmed → absent.
+//! Invariants: a feed with an audience is confirmed; a channel with neither audience nor waiting subscribers does not
+//! exist.
 
-use crate::id::{ChannelKey, Slot};
-use crate::protocol::frame::Rendition;
+use crate::id::{ChannelKey, Slot, Ticket};
+use crate::protocol::frame::{Feed, Rendition};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use std::sync::Arc;
@@ -20,6 +24,8 @@ use std::sync::Arc;
 pub struct Waiting {
     /// The connection.
     pub slot: Slot,
+    /// It waits for the answer to this question; `None`: for the answer to the wish.
+    pub ticket: Option<Ticket>,
 }
 
 /// What a subscriber has to do.
@@ -31,33 +37,35 @@ pub enum Listen {
     Wait(Option<Wish>),
 }
 
-/// What the owner is told: the renditions that this core wants from now on.
+/// What the owner is told: the feeds that this core wants from now on.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Wish {
     /// The channel.
     pub channel: Arc<str>,
-    /// A bit per [`Rendition`]; none: nobody listens any more.
-    pub renditions: u8,
+    /// A bit per [`Feed`]; none: nobody listens any more.
+    pub feeds: u8,
     /// Comes back with the answer.
-    pub serial: u32,
+    pub serial: u64,
 }
 
 struct Channel {
     name: Arc<str>,
-    /// Connections by rendition; a connection knows its place here.
-    audiences: [Vec<u32>; Rendition::COUNT],
+    /// Connections by feed; a connection knows its place here.
+    audiences: [Vec<u32>; Feed::COUNT],
     asked: u8,
-    confirmed: u8,
-    serial: u32,
-    waiting: Vec<(Rendition, Waiting)>,
+    /// The wish with which each feed was asked for last.
+    asked_by: [u64; Feed::COUNT],
+    /// The newest wish that the owner has answered.
+    answered: u64,
+    waiting: Vec<(Feed, Waiting)>,
 }
 
 /// The channels of one core.
 pub struct Registry {
     by_name: HashMap<Arc<str>, ChannelKey, FixedState>,
-    channels: Vec<Option<Channel>>,
+    channels: Vec<Option<Box<Channel>>>,
     free: Vec<u32>,
-    serials: u32,
+    serials: u64,
     subscriptions: usize,
 }
 
@@ -88,24 +96,24 @@ impl Registry {
         self.subscriptions
     }
 
-    /// Begins a subscription.
-    pub fn listen(&mut self, name: &str, rendition: Rendition, waiting: Waiting) -> Listen {
+    /// Begins a subscription. One with a ticket always waits.
+    pub fn listen(&mut self, name: &str, feed: Feed, waiting: Waiting) -> Listen {
         let key = match self.by_name.get(name) {
             Some(key) => *key,
             None => self.create(name),
         };
         let Some(channel) = self.channels[key.0 as usize].as_mut() else { unreachable!("named channels exist") };
-        if channel.confirmed & rendition.bit() != 0 {
+        if waiting.ticket.is_none() && channel.is_confirmed(feed) {
             return Listen::Ready(key);
         }
-        channel.waiting.push((rendition, waiting));
-        if channel.asked & rendition.bit() != 0 {
+        channel.waiting.push((feed, waiting));
+        if channel.asked & feed.bit() != 0 {
             return Listen::Wait(None);
         }
-        channel.asked |= rendition.bit();
-        self.serials = self.serials.wrapping_add(1);
-        channel.serial = self.serials;
-        Listen::Wait(Some(channel.wish()))
+        self.serials += 1;
+        channel.asked |= feed.bit();
+        channel.asked_by[feed.index()] = self.serials;
+        Listen::Wait(Some(channel.wish(self.serials)))
     }
 
     fn create(&mut self, name: &str) -> ChannelKey {
@@ -114,8 +122,8 @@ impl Registry {
             name: name.clone(),
             audiences: Default::default(),
             asked: 0,
-            confirmed: 0,
-            serial: 0,
+            asked_by: [0; Feed::COUNT],
+            answered: 0,
             waiting: Vec::new(),
         };
         let key = match self.free.pop() {
@@ -125,28 +133,41 @@ impl Registry {
                 ChannelKey(self.channels.len() as u32 - 1)
             }
         };
-        self.channels[key.0 as usize] = Some(channel);
+        self.channels[key.0 as usize] = Some(Box::new(channel));
         self.by_name.insert(name, key);
         key
     }
 
     /// The owner knows of `serial`. Returns the channel and those who may join now; every one of them must either
     /// [`Registry::join`] or be gone, then [`Registry::release`] is called.
-    pub fn confirmed(&mut self, name: &str, serial: u32) -> Option<(ChannelKey, Vec<Waiting>)> {
+    pub fn confirmed(&mut self, name: &str, serial: u64) -> Option<(ChannelKey, Vec<Waiting>)> {
         let key = *self.by_name.get(name)?;
         let channel = self.channels[key.0 as usize].as_mut()?;
-        if channel.serial != serial {
-            return None;
-        }
-        channel.confirmed = channel.asked;
-        Some((key, std::mem::take(&mut channel.waiting).into_iter().map(|(_, waiting)| waiting).collect()))
+        channel.answered = channel.answered.max(serial);
+        let (answered, asked_by) = (channel.answered, channel.asked_by);
+        let is_ready =
+            |(feed, waiting): &mut (Feed, Waiting)| waiting.ticket.is_none() && asked_by[feed.index()] <= answered;
+        let ready: Vec<Waiting> = channel.waiting.extract_if(.., is_ready).map(|(_, waiting)| waiting).collect();
+        (!ready.is_empty()).then_some((key, ready))
+    }
+
+    /// The owner has answered the question of one subscriber, and so knows of its feed. It must either
+    /// [`Registry::join`] or be gone, then [`Registry::release`] is called.
+    pub fn entered(&mut self, name: &str, ticket: Ticket) -> Option<ChannelKey> {
+        let key = *self.by_name.get(name)?;
+        let channel = self.channels[key.0 as usize].as_mut()?;
+        let place = channel.waiting.iter().position(|(_, waiting)| waiting.ticket == Some(ticket))?;
+        let (feed, _) = channel.waiting.swap_remove(place);
+        // The question went behind the wish.
+        channel.answered = channel.answered.max(channel.asked_by[feed.index()]);
+        Some(key)
     }
 
     /// Adds a connection to the audience; returns its place.
-    pub fn join(&mut self, key: ChannelKey, rendition: Rendition, index: u32) -> u32 {
+    pub fn join(&mut self, key: ChannelKey, feed: Feed, index: u32) -> u32 {
         let channel = self.channel_mut(key);
-        debug_assert!(channel.confirmed & rendition.bit() != 0, "the owner knows first");
-        let audience = &mut channel.audiences[rendition.index()];
+        debug_assert!(channel.is_confirmed(feed), "the owner knows first");
+        let audience = &mut channel.audiences[feed.index()];
         audience.push(index);
         let place = audience.len() as u32 - 1;
         self.subscriptions += 1;
@@ -155,9 +176,9 @@ impl Registry {
 
     /// Takes the connection at `place` out of the audience. Returns the connection that stands at `place` now, if one
     /// was moved there. [`Registry::release`] follows.
-    pub fn leave(&mut self, key: ChannelKey, rendition: Rendition, place: u32) -> Option<u32> {
+    pub fn leave(&mut self, key: ChannelKey, feed: Feed, place: u32) -> Option<u32> {
         self.subscriptions -= 1;
-        let audience = &mut self.channel_mut(key).audiences[rendition.index()];
+        let audience = &mut self.channel_mut(key).audiences[feed.index()];
         audience.swap_remove(place as usize);
         // A busy channel that became quiet gives its room back.
         if audience.capacity() > 64 && audience.len() < audience.capacity() / 4 {
@@ -168,19 +189,16 @@ impl Registry {
 
     /// Drops what nobody needs any more. The wish, if any, goes to the owner.
     pub fn release(&mut self, key: ChannelKey) -> Option<Wish> {
-        let serial = self.serials.wrapping_add(1);
+        let serial = self.serials + 1;
         let channel = self.channels.get_mut(key.0 as usize)?.as_mut()?;
-        let waited = channel.waiting.iter().fold(0, |set, (rendition, _)| set | rendition.bit());
-        let heard = Rendition::ALL.iter().filter(|r| !channel.audiences[r.index()].is_empty());
-        let needed = heard.fold(waited, |set, rendition| set | rendition.bit());
+        let waited = channel.waiting.iter().fold(0, |set, (feed, _)| set | feed.bit());
+        let heard = Feed::all().filter(|feed| !channel.audiences[feed.index()].is_empty());
+        let needed = heard.fold(waited, |set, feed| set | feed.bit());
         if needed == channel.asked {
             return None;
         }
         channel.asked = needed;
-        channel.confirmed &= needed;
-        // While somebody waits, the answer to the earlier wish must not count for this one.
-        channel.serial = serial;
-        let wish = channel.wish();
+        let wish = channel.wish(serial);
         self.serials = serial;
         if needed == 0 {
             self.by_name.remove(&*wish.channel);
@@ -190,15 +208,37 @@ impl Registry {
         Some(wish)
     }
 
-    /// The connections that listen to `name` in `rendition`.
-    pub fn audience(&self, name: &str, rendition: Rendition) -> &[u32] {
+    /// The connections that listen to `name` with `feed`.
+    pub fn audience(&self, name: &str, feed: Feed) -> &[u32] {
         let channel = self.by_name.get(name).and_then(|key| self.channels[key.0 as usize].as_ref());
-        channel.map_or(&[], |channel| &channel.audiences[rendition.index()])
+        channel.map_or(&[], |channel| &channel.audiences[feed.index()])
+    }
+
+    /// The connections that get publications of `name` in `rendition`: those without and those with joins.
+    pub fn audiences(&self, name: &str, rendition: Rendition) -> [&[u32]; 2] {
+        let channel = self.by_name.get(name).and_then(|key| self.channels[key.0 as usize].as_ref());
+        [false, true].map(|joins| {
+            let feed = Feed { rendition, joins };
+            channel.map_or(&[][..], |channel| &channel.audiences[feed.index()])
+        })
     }
 
     /// The channel's name.
     pub fn name(&self, key: ChannelKey) -> Option<&Arc<str>> {
         self.channels.get(key.0 as usize)?.as_ref().map(|channel| &channel.name)
+    }
+
+    /// Channels with listeners from `place` on, at most `count` places, each with how many listen. The place to go on
+    /// from; `None` behind the last one.
+    pub fn scan(&self, place: usize, count: usize, mut each: impl FnMut(&Arc<str>, usize)) -> Option<usize> {
+        let end = self.channels.len().min(place.saturating_add(count));
+        for channel in self.channels[place.min(end)..end].iter().flatten() {
+            let listeners = channel.audiences.iter().map(Vec::len).sum();
+            if listeners > 0 {
+                each(&channel.name, listeners);
+            }
+        }
+        (end < self.channels.len()).then_some(end)
     }
 
     fn channel_mut(&mut self, key: ChannelKey) -> &mut Channel {
@@ -214,11 +254,10 @@ impl Registry {
         for (place, channel) in self.channels.iter().enumerate() {
             let Some(channel) = channel else { continue };
             assert_eq!(self.by_name.get(&*channel.name), Some(&ChannelKey(place as u32)), "named");
-            assert_eq!(channel.confirmed & !channel.asked, 0, "what is confirmed was asked for");
-            for rendition in Rendition::ALL {
-                let audience = &channel.audiences[rendition.index()];
+            for feed in Feed::all() {
+                let audience = &channel.audiences[feed.index()];
                 places += audience.len();
-                assert!(audience.is_empty() || channel.confirmed & rendition.bit() != 0, "{}", channel.name);
+                assert!(audience.is_empty() || channel.is_confirmed(feed), "{}", channel.name);
             }
             let heard = channel.audiences.iter().any(|a| !a.is_empty());
             assert!(heard || !channel.waiting.is_empty(), "{} has neither listeners nor waiting", channel.name);
@@ -228,8 +267,12 @@ impl Registry {
 }
 
 impl Channel {
-    fn wish(&self) -> Wish {
-        Wish { channel: self.name.clone(), renditions: self.asked, serial: self.serial }
+    fn wish(&self, serial: u64) -> Wish {
+        Wish { channel: self.name.clone(), feeds: self.asked, serial }
+    }
+
+    fn is_confirmed(&self, feed: Feed) -> bool {
+        self.asked & feed.bit() != 0 && self.asked_by[feed.index()] <= self.answered
     }
 }
 
@@ -237,11 +280,11 @@ impl Channel {
 mod tests {
     use super::*;
 
-    const JSON: Rendition = Rendition::JsonWebSocket;
-    const PROTOBUF: Rendition = Rendition::ProtobufWebSocket;
+    const JSON: Feed = Feed { rendition: Rendition::JsonWebSocket, joins: false };
+    const PROTOBUF: Feed = Feed { rendition: Rendition::ProtobufWebSocket, joins: false };
 
     fn waiting(index: u32) -> Waiting {
-        Waiting { slot: Slot { index, generation: 0 } }
+        Waiting { slot: Slot { index, generation: 0 }, ticket: None }
     }
 
     fn wish(listen: Listen) -> Wish {
@@ -263,13 +306,49 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_to_an_older_wish_confirms_nothing() {
+    fn an_answer_confirms_what_was_asked_until_then() {
         let mut registry = Registry::new(1);
         let first = wish(registry.listen("c", JSON, waiting(1)));
         let second = wish(registry.listen("c", PROTOBUF, waiting(2)));
-        assert_eq!(registry.confirmed("c", first.serial), None);
-        assert_eq!(second.renditions, JSON.bit() | PROTOBUF.bit());
-        assert_eq!(registry.confirmed("c", second.serial).expect("the newest").1.len(), 2);
+        assert_eq!(second.feeds, JSON.bit() | PROTOBUF.bit());
+        let (key, ready) = registry.confirmed("c", first.serial).expect("the first");
+        assert_eq!(ready, [waiting(1)]);
+        registry.join(key, JSON, 1);
+        assert_eq!(registry.confirmed("c", second.serial).expect("the second").1, [waiting(2)]);
+    }
+
+    #[test]
+    fn a_feed_that_was_given_up_meanwhile_is_not_confirmed_by_an_older_answer() {
+        let mut registry = Registry::new(1);
+        let first = wish(registry.listen("c", JSON, waiting(1)));
+        let (key, _) = registry.confirmed("c", first.serial).expect("asked");
+        let place = registry.join(key, JSON, 1);
+        let second = wish(registry.listen("c", PROTOBUF, waiting(2)));
+        registry.leave(key, JSON, place);
+        assert_eq!(registry.release(key).map(|w| w.feeds), Some(PROTOBUF.bit()));
+        let third = wish(registry.listen("c", JSON, waiting(3)));
+        assert_eq!(registry.confirmed("c", second.serial).expect("the second").1, [waiting(2)]);
+        registry.join(key, PROTOBUF, 2);
+        assert_eq!(registry.confirmed("c", third.serial).expect("the third").1, [waiting(3)]);
+    }
+
+    #[test]
+    fn a_subscriber_with_a_question_joins_at_its_own_answer() {
+        let mut registry = Registry::new(1);
+        let asking = Waiting { ticket: Some(Ticket(7)), ..waiting(1) };
+        let asked = wish(registry.listen("c", JSON, asking));
+        assert_eq!(registry.confirmed("c", asked.serial), None, "nobody waits for the wish alone");
+        let second = Waiting { ticket: Some(Ticket(8)), ..waiting(2) };
+        assert_eq!(
+            registry.listen("c", JSON, second),
+            Listen::Wait(None),
+            "its question goes to the owner all the same"
+        );
+        let key = registry.entered("c", Ticket(7)).expect("it waited");
+        registry.join(key, JSON, 1);
+        assert_eq!(registry.entered("c", Ticket(7)), None);
+        registry.check_invariants();
+        assert_eq!(registry.release(key), None, "the second one still waits");
     }
 
     #[test]
@@ -279,7 +358,7 @@ mod tests {
         let (key, _) = registry.confirmed("c", asked.serial).expect("asked");
         let place = registry.join(key, JSON, 1);
         assert_eq!(registry.leave(key, JSON, place), None);
-        assert_eq!(registry.release(key).map(|w| w.renditions), Some(0));
+        assert_eq!(registry.release(key).map(|w| w.feeds), Some(0));
         assert_eq!((registry.len(), registry.subscriptions()), (0, 0));
     }
 
@@ -288,12 +367,13 @@ mod tests {
         let mut registry = Registry::new(1);
         let asked = wish(registry.listen("c", JSON, waiting(1)));
         let (key, _) = registry.confirmed("c", asked.serial).expect("asked");
-        assert_eq!(registry.release(key).map(|w| w.renditions), Some(0));
+        assert_eq!(registry.release(key).map(|w| w.feeds), Some(0));
         assert!(registry.is_empty());
         // The place is taken again; an answer to the first owner of the name confirms nothing.
         let again = wish(registry.listen("c", JSON, waiting(2)));
         assert_eq!(registry.confirmed("c", asked.serial), None);
         assert!(registry.confirmed("c", again.serial).is_some());
+        assert_eq!(registry.scan(0, 10, |_, _| panic!("nobody has joined")), None);
     }
 
     #[test]

@@ -57,6 +57,26 @@ pub fn decode_first<T: Object>(line: &[u8]) -> Result<T, Malformed> {
     json_read::message(&mut serde_json::Deserializer::from_str(&text)).map_err(|_| Malformed)
 }
 
+/// Decodes values one after another, with or without white space between them, and hands out each.
+///
+/// # Errors
+/// A value cannot be decoded; those before it were handed out.
+pub fn decode_each<T: Object>(document: &[u8], mut each: impl FnMut(T)) -> Result<(), Malformed> {
+    let text = json_read::text(document);
+    if is_too_deep(&text) {
+        return Err(Malformed);
+    }
+    let is_space = |c: char| matches!(c, ' ' | '\t' | '\r' | '\n');
+    let mut rest = text.trim_start_matches(is_space);
+    while !rest.is_empty() {
+        let mut values = serde_json::Deserializer::from_str(rest).into_iter::<&serde_json::value::RawValue>();
+        let value = values.next().and_then(Result::ok).ok_or(Malformed)?;
+        each(json_read::message(&mut serde_json::Deserializer::from_str(value.get())).map_err(|_| Malformed)?);
+        rest = rest[values.byte_offset()..].trim_start_matches(is_space);
+    }
+    Ok(())
+}
+
 /// Appends a message as the server API writes it: raw JSON compacted and escaped for HTML.
 ///
 /// # Errors

@@ -71,11 +71,13 @@ codes!(Disconnect {
     SHUTDOWN = disconnect(3001, "shutdown"), "The server stops.";
     SERVER_ERROR = disconnect(3004, "internal server error"), "Something failed in mid-command.";
     EXPIRED = disconnect(3005, "connection expired"), "Not refreshed in time.";
+    SUBSCRIPTION_EXPIRED = disconnect(3006, "subscription expired"), "A server-side one was not refreshed in time.";
     SLOW = disconnect(3008, "slow"), "More waits for the client than it may have.";
     NO_PONG = disconnect(3012, "no pong"), "A ping was not answered in time.";
     INVALID_TOKEN = disconnect(3500, "invalid token"), "It proves nothing.";
     BAD_REQUEST = disconnect(3501, "bad request"), "Malformed or out of place.";
     STALE = disconnect(3502, "stale"), "No successful connect in time.";
+    FORCED = disconnect(3503, "force disconnect"), "The backend wants it so.";
     CONNECTION_LIMIT = disconnect(3504, "connection limit"), "The user has too many connections on this node.";
     CHANNEL_LIMIT = disconnect(3505, "channel limit"), "Too many server-side subscriptions.";
     INAPPROPRIATE_PROTOCOL = disconnect(3506, "inappropriate protocol"), "Octets for a JSON connection.";
@@ -84,6 +86,7 @@ codes!(Disconnect {
 });
 
 codes!(Unsubscribe {
+    SERVER = Unsubscribe { code: 2000, reason: "server unsubscribe" }, "The backend wants it so.";
     EXPIRED = Unsubscribe { code: 2501, reason: "subscription expired" }, "Not refreshed in time.";
 });
 

@@ -50,11 +50,6 @@ impl Rendition {
         self as usize
     }
 
-    /// Place in sets.
-    pub const fn bit(self) -> u8 {
-        1 << self as u8
-    }
-
     /// The encoding within the frame.
     pub const fn protocol(self) -> Protocol {
         match self {
@@ -72,7 +67,36 @@ impl Rendition {
     }
 }
 
-const _: () = assert!(Rendition::COUNT <= 8, "a set of renditions is one byte");
+/// What a subscriber listens to: publications in a rendition, and perhaps who joins and leaves.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Feed {
+    /// How its pushes are framed.
+    pub rendition: Rendition,
+    /// It is told of joins and leaves.
+    pub joins: bool,
+}
+
+impl Feed {
+    /// How many there are.
+    pub const COUNT: usize = Rendition::COUNT * 2;
+
+    /// All of them, in the order of [`Feed::index`].
+    pub fn all() -> impl Iterator<Item = Feed> {
+        [false, true].into_iter().flat_map(|joins| Rendition::ALL.map(|rendition| Feed { rendition, joins }))
+    }
+
+    /// Place in tables.
+    pub const fn index(self) -> usize {
+        self.rendition.index() + self.joins as usize * Rendition::COUNT
+    }
+
+    /// Place in sets.
+    pub const fn bit(self) -> u8 {
+        1 << self.index()
+    }
+}
+
+const _: () = assert!(Feed::COUNT <= 8, "a set of feeds is one byte");
 
 /// Frames an encoded message.
 pub fn frame(rendition: Rendition, payload: &[u8]) -> Block {
@@ -96,5 +120,6 @@ mod tests {
         for (index, rendition) in Rendition::ALL.iter().enumerate() {
             assert_eq!((rendition.index(), Rendition::websocket(rendition.protocol())), (index, *rendition));
         }
+        assert!(Feed::all().enumerate().all(|(index, feed)| feed.index() == index));
     }
 }

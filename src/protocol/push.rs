@@ -24,16 +24,25 @@ fn json_line(channel: &str, publication: &Publication, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"push\":{\"channel\":");
     string(channel, out);
     out.extend_from_slice(b",\"pub\":");
-    let is_plain = publication.info.is_none() && publication.tags.is_empty() && publication.offset == 0;
-    if is_plain && !publication.data.is_empty() {
+    if is_plain(publication) {
         out.extend_from_slice(b"{\"data\":");
         one_line(&publication.data, out);
+        if publication.offset > 0 {
+            out.extend_from_slice(b",\"offset\":");
+            out.extend_from_slice(itoa::Buffer::new().format(publication.offset).as_bytes());
+        }
         out.push(b'}');
     } else {
         // Cannot fail: all raw parts are JSON.
         _ = json::encode_line(publication, out);
     }
     out.extend_from_slice(b"}}");
+}
+
+/// Nearly all publications are data, perhaps with an offset.
+fn is_plain(publication: &Publication) -> bool {
+    let Publication { data, info, tags, epoch, version, .. } = publication;
+    !data.is_empty() && info.is_none() && tags.is_empty() && epoch.is_empty() && *version == 0
 }
 
 #[cfg(test)]
@@ -51,12 +60,16 @@ mod tests {
             with_info: bool,
             tag in prop::option::of("[a-z<]{0,5}"),
             offset in 0u64..3,
+            epoch in prop::sample::select(vec!["", "e"]),
+            version in 0u64..2,
         ) {
             let publication = Publication {
                 data: data.into(),
                 info: with_info.then(|| ClientInfo { user: "42".into(), ..ClientInfo::default() }),
                 tags: tag.into_iter().map(|tag| (tag, "x".to_string())).collect(),
                 offset,
+                epoch: epoch.into(),
+                version,
                 ..Publication::default()
             };
             let push = Push { channel: channel.clone(), r#pub: Some(publication.clone()), ..Push::default() };

@@ -1,9 +1,10 @@
 //! `connect`: who the client is, and what it is told (client-protocol 3.1).
 
-use super::{Context, Flow, Session, State, Subscription, Waiting, reply_to};
+use super::{Context, Flow, Joined, Session, Since, State, Subscription, Waiting, Wanted, reply_to, subscribe};
 use crate::auth::{ConnectionClaims, TokenError};
+use crate::channel::features::Overrides;
+use crate::channel::{Features, Position};
 use crate::clock::{Mono, Now};
-use crate::id::ChannelKey;
 use crate::proto::client::{ConnectRequest, ConnectResult, SubscribeResult};
 use crate::protocol::code::{Disconnect, Error};
 use bytes::Bytes;
@@ -18,14 +19,23 @@ const TTL_SECONDS_MAX: i64 = 365 * 24 * 3600;
 pub struct Connecting {
     id: u32,
     expire_at: i64,
-    subs: BTreeMap<String, Granted>,
+    subs: Vec<Granting>,
 }
 
-/// A server-side subscription as the client will be told of it.
+/// A server-side subscription that waits for the owner of its channel.
+struct Granting {
+    channel: Arc<str>,
+    granted: Granted,
+    features: Features,
+    since: Option<Position>,
+}
+
+/// A server-side subscription as it was granted.
 #[derive(Default)]
 struct Granted {
     info: Bytes,
     data: Bytes,
+    overrides: Overrides,
 }
 
 /// Who the client proved to be.
@@ -62,13 +72,15 @@ impl Session {
         }
         self.user = Arc::from(identity.user);
         self.info = identity.info;
-        let connecting = Connecting { id, expire_at: identity.expire_at, subs: identity.subs };
+        let subs =
+            identity.subs.into_iter().map(|(channel, granted)| granting(&channel, granted, &request, cx)).collect();
+        let connecting = Connecting { id, expire_at: identity.expire_at, subs };
         if connecting.subs.is_empty() {
             return self.connected(connecting, Vec::new(), cx);
         }
-        let channels = connecting.subs.keys().cloned().collect();
+        let wanted = connecting.subs.iter().map(|sub| sub.wanted(cx)).collect();
         self.waiting = Some(Waiting::Connect(Box::new(connecting)));
-        Flow::Listen(channels)
+        Flow::Listen(wanted)
     }
 
     fn refuse(&mut self, id: u32, error: Error) -> Flow {
@@ -96,27 +108,28 @@ impl Session {
     }
 
     /// All server-side subscriptions are in place: the reply goes out.
-    pub(super) fn connected(
-        &mut self,
-        connecting: Connecting,
-        joined: Vec<(ChannelKey, u32)>,
-        cx: &mut Context<'_>,
-    ) -> Flow {
+    pub(super) fn connected(&mut self, connecting: Connecting, joined: Vec<Joined>, cx: &mut Context<'_>) -> Flow {
         let client = &cx.policy.client;
         self.state = State::Connected;
         self.header_user = None;
         self.deadlines.connected(cx.now.mono, client, self.native_ping, cx.random);
-        let mut subs = BTreeMap::new();
-        for ((channel, granted), (key, place)) in connecting.subs.into_iter().zip(joined) {
-            let name: Arc<str> = channel.as_str().into();
-            self.subscriptions.push(Subscription {
-                channel: name,
-                key,
-                place,
-                info: granted.info,
+        let (mut subs, mut arrivals) = (BTreeMap::new(), Vec::new());
+        for (sub, joined) in connecting.subs.into_iter().zip(joined) {
+            let subscription = Subscription {
+                channel: sub.channel.clone(),
+                key: joined.key,
+                place: joined.place,
+                info: sub.granted.info,
                 expiry: Mono::NEVER,
-            });
-            subs.insert(channel, SubscribeResult { data: granted.data, ..SubscribeResult::default() });
+                features: sub.features,
+                is_server_side: true,
+            };
+            arrivals.extend(self.arrival(&subscription));
+            self.subscriptions.push(subscription);
+            let mut result = SubscribeResult { data: sub.granted.data, ..SubscribeResult::default() };
+            result.was_recovering = sub.since.is_some();
+            subscribe::tell_position(&mut result, sub.features, joined.entered, sub.since);
+            subs.insert(sub.channel.to_string(), result);
         }
         let mut result = ConnectResult {
             client: self.client.to_string(),
@@ -140,7 +153,29 @@ impl Session {
         }
         let mut reply = reply_to(connecting.id);
         reply.connect = Some(result);
-        Flow::Connected(Box::new(reply))
+        Flow::Connected(Box::new(reply), arrivals)
+    }
+}
+
+/// A server-side subscription with the options of its namespace, and the position that the client says it has reached.
+fn granting(channel: &str, granted: Granted, request: &ConnectRequest, cx: &Context<'_>) -> Granting {
+    let namespace = cx.policy.rules.namespace(channel);
+    let features = namespace.map(|namespace| namespace.features(&granted.overrides)).unwrap_or_default();
+    let asked = request.subs.get(channel).filter(|sub| sub.recover);
+    let since = asked.map(|sub| Position { offset: sub.offset, epoch: sub.epoch.as_str().into() });
+    Granting { channel: channel.into(), granted, features, since }
+}
+
+impl Granting {
+    fn wanted(&self, cx: &Context<'_>) -> Wanted {
+        let publications_max = cx.policy.client.recovery_max_publication_limit;
+        let since = self.since.clone().filter(|_| self.features.recoverable);
+        Wanted {
+            channel: self.channel.clone(),
+            features: self.features,
+            info: self.granted.info.clone(),
+            since: since.map(|position| Since { position, publications_max }),
+        }
     }
 }
 
@@ -163,7 +198,11 @@ fn identity_of(claims: ConnectionClaims, cx: &Context<'_>) -> Result<Identity, D
     if claims.user.is_empty() && cx.policy.client.disallow_anonymous_connection_tokens {
         return Err(Denied::Disconnect(Disconnect::PERMISSION_DENIED));
     }
-    let granted = |options: crate::auth::SubscribeOptions| Granted { info: options.info, data: options.data };
+    let granted = |options: crate::auth::SubscribeOptions| Granted {
+        info: options.info,
+        data: options.data,
+        overrides: options.overrides,
+    };
     Ok(Identity {
         subs: claims.subs.into_iter().map(|(channel, options)| (channel, granted(options))).collect(),
         info: claims.info,

@@ -63,6 +63,11 @@ impl Deadlines {
         self.expiry = now + left;
     }
 
+    /// The connection does not end by itself.
+    pub fn never_expires(&mut self) {
+        self.expiry = Mono::NEVER;
+    }
+
     /// A subscription ends at `at` if nothing extends it.
     pub fn subscription_expires(&mut self, at: Mono) {
         self.subscriptions = self.subscriptions.min(at);

@@ -1,9 +1,11 @@
 //! What a session wants done after one step.
 
+use crate::channel::{Features, Position};
 use crate::clock::Mono;
 use crate::id::ChannelKey;
-use crate::proto::client::{Publication, Reply};
+use crate::proto::client::{ClientInfo, Publication, Reply};
 use crate::protocol::code::{Disconnect, Unsubscribe};
+use crate::protocol::frame::{Feed, Rendition};
 use bytes::Bytes;
 use std::sync::Arc;
 
@@ -20,6 +22,70 @@ pub struct Subscription {
     pub info: Bytes,
     /// It has expired and its grace is over; [`Mono::NEVER`] for most.
     pub expiry: Mono,
+    /// What it has besides publications.
+    pub features: Features,
+    /// The server made it: its end by expiry ends the connection.
+    pub is_server_side: bool,
+}
+
+impl Subscription {
+    /// Which audience the connection stands in.
+    pub fn feed(&self, rendition: Rendition) -> Feed {
+        Feed { rendition, joins: self.features.push_join_leave }
+    }
+}
+
+/// A channel that a session wants to listen to.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// Its name.
+    pub channel: Arc<str>,
+    /// What the subscription has besides publications.
+    pub features: Features,
+    /// `chan_info` of the subscriber.
+    pub info: Bytes,
+    /// The position that the subscriber has reached.
+    pub since: Option<Since>,
+}
+
+/// Where a subscriber goes on.
+#[derive(Clone, Debug)]
+pub struct Since {
+    /// The last position that it knows.
+    pub position: Position,
+    /// It wants what it has missed, at most so many publications; 0: it only wants to know whether that is kept.
+    pub publications_max: usize,
+}
+
+/// A subscriber is in the audience.
+#[derive(Clone, Debug)]
+pub struct Joined {
+    /// The channel on this core.
+    pub key: ChannelKey,
+    /// The connection's place in the audience.
+    pub place: u32,
+    /// What the owner said, if it was asked.
+    pub entered: Option<Entered>,
+}
+
+/// What the owner of a channel answers to one subscriber.
+#[derive(Clone, Default, Debug)]
+pub struct Entered {
+    /// The position from which on publications follow, when it was asked for.
+    pub top: Option<Position>,
+    /// Everything behind the subscriber's position is kept.
+    pub is_recovered: bool,
+    /// What the subscriber has missed, if it wants it.
+    pub publications: Vec<Publication>,
+}
+
+/// Others are told that the client has come.
+#[derive(Clone, Debug)]
+pub struct Arrival {
+    /// Where.
+    pub channel: Arc<str>,
+    /// Who.
+    pub info: ClientInfo,
 }
 
 /// The outcome of one step. Exactly one thing, so that its order is never in question.
@@ -33,14 +99,16 @@ pub enum Flow {
     Error(Reply),
     /// An error reply to `connect`: nothing that follows is answered.
     Refuse(Reply),
-    /// `connect` has succeeded: count the client, then send the reply.
-    Connected(Box<Reply>),
+    /// `connect` has succeeded: count the client, send the reply, then announce the arrivals.
+    Connected(Box<Reply>, Vec<Arrival>),
+    /// A subscription is in place: send the reply or push, then announce the arrival.
+    Subscribed(Box<Reply>, Option<Box<Arrival>>),
     /// The subscription is gone from the session: leave the audience, then send the reply.
     Unsubscribed(Subscription, Reply),
     /// The subscription was ended by the server: leave the audience, then send the push.
     Ended(Subscription, Unsubscribe),
     /// Listen to these channels, then call `listening`.
-    Listen(Vec<String>),
+    Listen(Vec<Wanted>),
     /// Publish, then call `published`.
     Publish(Box<PublishWish>),
     /// Send the application's ping (`{}` or a zero byte).

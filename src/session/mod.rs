@@ -12,11 +12,14 @@
 //! the shard has answered with [`Session::listening`] or [`Session::published`]. So replies keep the order of commands.
 //! Time and randomness come in as values; replies and wishes go out as values.
 //!
+//! What the server API does to a session (`grant`) comes between commands and never makes it wait.
+//!
 //! Not here: bytes and frames (`conn`, `transport`), audiences (`hub`), other cores (`shard`). One file per command.
 
 pub mod connect;
 pub mod deadlines;
 pub mod flow;
+pub mod grant;
 pub mod policy;
 pub mod publish;
 pub mod subscribe;
@@ -24,9 +27,10 @@ pub mod unserved;
 pub mod unsubscribe;
 
 pub use deadlines::Deadlines;
-pub use flow::{Flow, Subscription};
+pub use flow::{Arrival, Entered, Flow, Joined, Since, Subscription, Wanted};
 pub use policy::Policy;
 
+use crate::channel::Member;
 use crate::clock::{Mono, Now};
 use crate::config::settings::Client;
 use crate::id::{ChannelKey, ClientId};
@@ -214,6 +218,11 @@ impl Session {
     /// What is due at `cx.now`; call it until it returns [`Flow::Nothing`].
     pub fn expire(&mut self, cx: &mut Context<'_>) -> Flow {
         match self.expired_subscription(cx.now.mono) {
+            Some(subscription) if subscription.is_server_side => {
+                // It goes with the connection, and until then it is one of its subscriptions.
+                self.subscriptions.push(subscription);
+                Flow::Disconnect(Disconnect::SUBSCRIPTION_EXPIRED)
+            }
             Some(subscription) => Flow::Ended(subscription, Unsubscribe::EXPIRED),
             None => self.deadlines.expire(cx.now.mono, &cx.policy.client, self.native_ping),
         }
@@ -229,7 +238,7 @@ impl Session {
     }
 
     /// All asked-for channels are listened to: the waiting command goes on. `joined` are in the order of the wish.
-    pub fn listening(&mut self, joined: Vec<(ChannelKey, u32)>, cx: &mut Context<'_>) -> Flow {
+    pub fn listening(&mut self, joined: Vec<Joined>, cx: &mut Context<'_>) -> Flow {
         match self.waiting.take() {
             Some(Waiting::Connect(connecting)) => self.connected(*connecting, joined, cx),
             Some(Waiting::Subscribe(subscribing)) => self.subscribed(*subscribing, joined, cx),
@@ -248,12 +257,24 @@ impl Session {
     /// Who publishes: `info` of a publication by this client.
     fn publisher(&self, channel: &str) -> ClientInfo {
         let chan_info = self.find(channel).map(|at| self.subscriptions[at].info.clone());
-        ClientInfo {
-            user: self.user.to_string(),
-            client: self.client.to_string(),
-            conn_info: self.info.clone(),
-            chan_info: chan_info.unwrap_or_default(),
-        }
+        self.client_info(chan_info.unwrap_or_default())
+    }
+
+    /// The client as others see it in a channel.
+    pub fn client_info(&self, chan_info: Bytes) -> ClientInfo {
+        let (user, client) = (self.user.to_string(), self.client.to_string());
+        ClientInfo { user, client, conn_info: self.info.clone(), chan_info }
+    }
+
+    /// The client as presence keeps it.
+    pub fn member(&self, chan_info: Bytes) -> Member {
+        Member { client: self.client, user: self.user.clone(), conn_info: self.info.clone(), chan_info }
+    }
+
+    /// What others are told of a new subscription.
+    fn arrival(&self, subscription: &Subscription) -> Option<Arrival> {
+        let info = || self.client_info(subscription.info.clone());
+        subscription.features.join_leave.then(|| Arrival { channel: subscription.channel.clone(), info: info() })
     }
 }
 

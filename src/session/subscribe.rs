@@ -1,22 +1,26 @@
 //! `subscribe`: the checks of client-protocol 3.2 in their order, then the wait for the owner core.
 
 use super::connect::time_until;
-use super::{Context, Flow, Session, Subscription, Waiting, reply_to};
+use super::{Context, Entered, Flow, Joined, Session, Since, Subscription, Waiting, Wanted, reply_to};
 use crate::auth::TokenError;
+use crate::channel::features::Overrides;
 use crate::channel::rules::Refusal;
+use crate::channel::{Features, Position};
 use crate::clock::Mono;
-use crate::id::ChannelKey;
 use crate::proto::client::{SubscribeRequest, SubscribeResult};
 use crate::protocol::code::{Disconnect, Error};
 use bytes::Bytes;
+use std::sync::Arc;
 
 /// A subscription that waits for the owner core of its channel.
 pub struct Subscribing {
     id: u32,
-    channel: String,
+    channel: Arc<str>,
     info: Bytes,
     data: Bytes,
-    was_recovering: bool,
+    features: Features,
+    /// The position that the client has reached and wants to go on from.
+    since: Option<Position>,
     /// Unix seconds, from a token that expires; 0: never.
     expire_at: i64,
 }
@@ -25,9 +29,9 @@ impl Session {
     pub(super) fn subscribe(&mut self, id: u32, request: SubscribeRequest, cx: &mut Context<'_>) -> Flow {
         match self.try_subscribe(id, request, cx) {
             Ok(subscribing) => {
-                let channel = subscribing.channel.clone();
+                let wanted = subscribing.wanted(cx);
                 self.waiting = Some(Waiting::Subscribe(Box::new(subscribing)));
-                Flow::Listen(vec![channel])
+                Flow::Listen(vec![wanted])
             }
             Err(Denied::Error(error)) => self.error(id, error),
             Err(Denied::Disconnect(disconnect)) => Flow::Disconnect(disconnect),
@@ -63,12 +67,14 @@ impl Session {
             id,
             info: Bytes::new(),
             data: Bytes::new(),
-            was_recovering: request.recover,
+            features: Features::default(),
+            since: request.recover.then(|| Position { offset: request.offset, epoch: request.epoch.as_str().into() }),
             expire_at: 0,
-            channel: String::new(),
+            channel: request.channel.as_str().into(),
         };
+        let mut overrides = Overrides::default();
         if !request.token.is_empty() {
-            self.redeem(&request, &mut subscribing, cx)?;
+            overrides = self.redeem(&request, &mut subscribing, cx)?;
         } else if !rules.may_subscribe(&request.channel, namespace, &self.user) {
             return Err(Denied::Error(Error::PERMISSION_DENIED));
         }
@@ -76,12 +82,12 @@ impl Session {
             // No namespace allows filters yet, so a filter is refused as Centrifugo refuses it there.
             return Err(Denied::Error(Error::BAD_REQUEST));
         }
-        subscribing.channel = request.channel;
+        subscribing.features = namespace.features(&overrides);
         Ok(subscribing)
     }
 
     /// Checks a subscription token and takes over what it grants.
-    fn redeem(&self, request: &SubscribeRequest, to: &mut Subscribing, cx: &Context<'_>) -> Result<(), Denied> {
+    fn redeem(&self, request: &SubscribeRequest, to: &mut Subscribing, cx: &Context<'_>) -> Result<Overrides, Denied> {
         let now = cx.now.wall.seconds();
         let claims = match cx.policy.subscription_tokens().subscription(&request.token, now) {
             Ok(claims) => claims,
@@ -96,37 +102,74 @@ impl Session {
             return Err(Denied::Error(Error::EXPIRED));
         }
         (to.info, to.data, to.expire_at) = (claims.info, claims.data, claims.expire_at);
-        Ok(())
+        Ok(claims.overrides)
     }
 
     /// The owner core knows that this core listens.
-    pub(super) fn subscribed(
-        &mut self,
-        subscribing: Subscribing,
-        joined: Vec<(ChannelKey, u32)>,
-        cx: &Context<'_>,
-    ) -> Flow {
+    pub(super) fn subscribed(&mut self, subscribing: Subscribing, joined: Vec<Joined>, cx: &Context<'_>) -> Flow {
+        let Some(joined) = joined.into_iter().next() else { unreachable!("one channel was wanted") };
         let mut expiry = Mono::NEVER;
         if subscribing.expire_at > 0 {
             expiry = cx.now.mono + time_until(subscribing.expire_at, cx.now) + cx.policy.client.expired_sub_close_delay;
             self.deadlines.subscription_expires(expiry);
         }
-        for (key, place) in joined {
-            let channel = subscribing.channel.as_str().into();
-            self.subscriptions.push(Subscription { channel, key, place, info: subscribing.info.clone(), expiry });
-        }
+        let subscription = Subscription {
+            channel: subscribing.channel,
+            key: joined.key,
+            place: joined.place,
+            info: subscribing.info,
+            expiry,
+            features: subscribing.features,
+            is_server_side: false,
+        };
+        let arrival = self.arrival(&subscription).map(Box::new);
+        self.subscriptions.push(subscription);
         let mut result = SubscribeResult {
             data: subscribing.data,
-            was_recovering: subscribing.was_recovering,
+            was_recovering: subscribing.since.is_some(),
             ..SubscribeResult::default()
         };
+        tell_position(&mut result, subscribing.features, joined.entered, subscribing.since);
         if subscribing.expire_at > 0 {
             let ttl = subscribing.expire_at - cx.now.wall.seconds();
             (result.expires, result.ttl) = (true, u32::try_from(ttl.max(0)).unwrap_or(u32::MAX));
         }
         let mut reply = reply_to(subscribing.id);
         reply.subscribe = Some(result);
-        Flow::Reply(Box::new(reply))
+        Flow::Subscribed(Box::new(reply), arrival)
+    }
+}
+
+impl Subscribing {
+    fn wanted(&self, cx: &Context<'_>) -> Wanted {
+        let publications_max = cx.policy.client.recovery_max_publication_limit;
+        let since = self.since.clone().filter(|_| self.features.recoverable);
+        Wanted {
+            channel: self.channel.clone(),
+            features: self.features,
+            info: self.info.clone(),
+            since: since.map(|position| Since { position, publications_max }),
+        }
+    }
+}
+
+/// What the reply says of positions (client-protocol 4.4): a recovered client is told its own offset and advances by
+/// the publications.
+pub(super) fn tell_position(
+    result: &mut SubscribeResult,
+    features: Features,
+    entered: Option<Entered>,
+    since: Option<Position>,
+) {
+    let Some(Entered { top: Some(top), is_recovered, publications }) = entered else { return };
+    result.recoverable = features.recoverable;
+    result.positioned = true;
+    result.epoch = top.epoch.to_string();
+    result.offset = top.offset;
+    if let Some(since) = since.filter(|_| is_recovered) {
+        result.recovered = true;
+        result.offset = since.offset;
+        result.publications = publications;
     }
 }
 

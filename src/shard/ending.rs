@@ -5,6 +5,7 @@ use crate::conn::{Client, Conn, Ending, Kind, close_frame};
 use crate::limits;
 use crate::protocol::code::Disconnect;
 use crate::protocol::frame::Block;
+use crate::tally::Action;
 use crate::wire::websocket::{self, Event, Opcode, Violation};
 use std::time::Duration;
 
@@ -87,7 +88,7 @@ impl Shard {
     }
 
     /// Counts a client that has connected; false when its user has too many connections.
-    pub(super) fn count_client(&mut self, client: &mut Client) -> bool {
+    pub(super) fn count_client(&mut self, index: u32, client: &mut Client) -> bool {
         let Some(user) = client.session.user() else { return true };
         if !self.shared.gate.user_enters(user) {
             return false;
@@ -95,7 +96,9 @@ impl Shard {
         client.is_counted = true;
         self.counters.clients_accepted.add(1);
         self.counters.clients.add(1);
-        *self.users.entry_ref(user).or_default() += 1;
+        client.user_place = self.users.enter(user, index);
+        self.counters.users.set(self.users.len() as u64);
+        self.counters.actions.add(Action::AddClient);
         true
     }
 
@@ -103,12 +106,13 @@ impl Shard {
         let Some(user) = client.session.end().filter(|_| std::mem::take(&mut client.is_counted)) else { return };
         self.shared.gate.user_leaves(&user);
         self.counters.clients.sub(1);
-        if let Some(count) = self.users.get_mut(&user) {
-            *count -= 1;
-            if *count == 0 {
-                self.users.remove(&user);
-            }
+        self.counters.actions.add(Action::RemoveClient);
+        if let Some(moved) = self.users.leave(&user, client.user_place)
+            && let Some(other) = self.conns[moved as usize].as_mut().and_then(|conn| conn.client())
+        {
+            other.user_place = client.user_place;
         }
+        self.counters.users.set(self.users.len() as u64);
     }
 
     /// Input of a connection that is not answered any more: only the peer's close frame matters.
@@ -135,10 +139,10 @@ impl Shard {
         if matches!(conn.kind, Kind::Ending(_)) {
             return self.put(conn);
         }
-        self.output.discard(index);
         if conn.client().is_none() {
             return self.put(conn); // An HTTP answer may be of any size.
         }
+        self.output.discard(index);
         self.counters.slow_clients.add(1);
         let goes_on = self.disconnect(&mut conn, &Disconnect::SLOW);
         if goes_on { self.put(conn) } else { self.drop_conn(conn) }

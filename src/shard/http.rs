@@ -3,11 +3,13 @@
 use super::jobs::Begun;
 use super::{Shard, sessions::context};
 use crate::config::settings::Settings;
-use crate::conn::{Client, Conn, Kind, Pending, WaitsFor, WebSocket, contained};
+use crate::conn::{Client, Conn, Kind, PendingAnswer, WaitsFor, WebSocket, contained};
 use crate::id::{Slot, Ticket};
 use crate::limits;
 use crate::protocol::frame::Block;
 use crate::session::{Context, Session};
+use crate::tally::ApiProtocol;
+use crate::transport::api::{Form, Outcomes};
 use crate::transport::websocket::Upgrade;
 use crate::transport::{Answer, Endpoint, Routes, api, health, websocket as endpoint};
 use crate::wire::http1::{self, Head, Request, Response, Step};
@@ -19,14 +21,14 @@ const LIMITS: http1::Limits =
 /// What answers a head, and whether it carries the key of the API.
 fn judge(head: &Head<'_>, routes: &Routes, settings: &Settings) -> (Option<Endpoint>, bool) {
     let found = routes.find(head);
-    let is_api = matches!(found, Some(Endpoint::Api(_) | Endpoint::ApiBatch));
+    let is_api = found.is_some_and(Endpoint::is_api);
     (found, is_api && api::is_authorized(head, &settings.http_api))
 }
 
 /// What a request led to.
 enum Outcome {
     Answer(Answer),
-    Job(Ticket),
+    Job(Ticket, Form),
     Upgrade(Box<Upgrade>),
 }
 
@@ -60,7 +62,7 @@ impl Shard {
         http.wait_for(WaitsFor::Answer, self.now.mono);
         match outcome {
             Outcome::Answer(answer) => self.respond(conn, &answer, close, head_only),
-            Outcome::Job(job) => http.pending = Some(Pending { job, close }),
+            Outcome::Job(job, form) => http.pending = Some(PendingAnswer { job, form, close }),
             Outcome::Upgrade(upgrade) => self.upgrade(conn, *upgrade),
         }
         Some(used)
@@ -75,9 +77,7 @@ impl Shard {
         let mut admit = |head: &Head<'_>| {
             let (found, is_authorized) = *judged.insert(judge(head, routes, settings));
             match found {
-                Some(Endpoint::Api(_) | Endpoint::ApiBatch) if is_authorized => {
-                    settings.corecast.http_api_max_body_size
-                }
+                Some(found) if is_authorized && found.is_api() => settings.corecast.http_api_max_body_size,
                 _ => limits::HTTP_BODY_BYTES_UNAUTHORIZED_MAX,
             }
         };
@@ -115,12 +115,12 @@ impl Shard {
                 Outcome::Answer(Answer { status: 200, content_type, fields: Vec::new(), body: text.into_bytes() })
             }
             Endpoint::Websocket => self.websocket_request(&request.head),
-            Endpoint::Api(_) | Endpoint::ApiBatch => {
+            Endpoint::Api(_) | Endpoint::ApiBatch | Endpoint::ApiLegacy => {
                 match api::accept(found, request, is_authorized, &self.shared.settings.http_api) {
                     Err(answer) => Outcome::Answer(answer),
-                    Ok(call) => match self.begin(slot, call) {
-                        Begun::Done(answer) => Outcome::Answer(answer),
-                        Begun::Waits(ticket) => Outcome::Job(ticket),
+                    Ok(call) => match self.begin(slot, call.work, ApiProtocol::Http) {
+                        Begun::Done(outcomes) => Outcome::Answer(call.form.answer(outcomes)),
+                        Begun::Waits(ticket) => Outcome::Job(ticket, call.form),
                     },
                 }
             }
@@ -144,7 +144,7 @@ impl Shard {
     fn upgrade(&mut self, conn: &mut Conn, upgrade: Upgrade) {
         self.output.queue(conn.slot.index, &Block::from(upgrade.reply));
         let session = Session::new(upgrade.opening, context!(self));
-        let client = Client { session, backlog: Vec::new(), listening: None, is_admitted: true, is_counted: false };
+        let client = Client::new(session);
         let decoder = websocket::Decoder::new(websocket::Role::Server);
         conn.kind = Kind::WebSocket(Box::new(WebSocket { decoder, client }));
     }
@@ -175,12 +175,12 @@ impl Shard {
     }
 
     /// The job of a request is done: its answer goes out, and what waited behind it goes on.
-    pub(super) fn job_done(&mut self, slot: Slot, job: Ticket, answer: &Answer) {
+    pub(super) fn job_done(&mut self, slot: Slot, job: Ticket, outcomes: Outcomes) {
         let Some(mut conn) = self.take(slot) else { return };
         let Kind::Http(http) = &mut conn.kind else { return self.put(conn) };
         let Some(pending) = http.pending.take_if(|pending| pending.job == job) else { return self.put(conn) };
         let close = pending.close || self.is_stopping();
-        self.respond(&mut conn, answer, close, false);
+        self.respond(&mut conn, &pending.form.answer(outcomes), close, false);
         if !self.consume_input(&mut conn) {
             return self.drop_conn(conn);
         }

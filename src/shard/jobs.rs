@@ -1,26 +1,30 @@
 //! API calls that are being carried out, over as many cores as they take.
 //!
-//! A job is one request: one command, or a batch of them. Its commands run one after another or all at once; a command
-//! is a list of posts or a question to all cores. Whatever is done on this core is done at once, so a job that
-//! touches no other core never waits and is never stored.
+//! A job is one request: one task, or a list of them. Its tasks run one after another or all at once; a task is a list
+//! of posts, a question to the owner of a channel, or one to all cores. Whatever is done on this core is done at once, so a
+//! job that touches no other core never waits and is never stored.
 
+use super::acts::Asker;
+use super::publications::Posted;
 use super::{Message, Shard};
-use crate::api::batch::Batch;
-use crate::api::{self, Answer as CoreAnswer, ApiError, ErrorMode, Method, Outcome, Plan, Post, Question, info};
+use crate::api::{Answer, ApiError, Outcome, OwnerQuestion, Plan, Post, Question, Surroundings};
+use crate::channel::Position;
 use crate::clock::Mono;
 use crate::id::{Core, Slot, Ticket};
 use crate::limits;
-use crate::proto::api::{Command, PublishResponse, PublishResult};
-use crate::transport::Answer;
-use crate::transport::api::{Call, Work, answer, answer_batch};
+use crate::proto::api::{PublishResponse, PublishResult};
+use crate::tally::{Action, ApiProtocol};
+use crate::transport::api::{Outcomes, Task, Work};
 use hashbrown::HashMap;
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What a call has become.
+#[allow(clippy::large_enum_variant)] // It lives on the stack for one call.
 pub(super) enum Begun {
-    /// It is answered.
-    Done(Answer),
+    /// It is done.
+    Done(Outcomes),
     /// It waits for other cores.
     Waits(Ticket),
 }
@@ -28,21 +32,19 @@ pub(super) enum Begun {
 /// One request that is being carried out.
 struct Job {
     slot: Slot,
-    shape: Shape,
-    queue: VecDeque<Option<Command>>,
+    is_single: bool,
+    queue: VecDeque<Task>,
     is_parallel: bool,
     running: HashMap<usize, Running>,
     replies: Vec<Option<Outcome>>,
+    /// The method of each task that was begun, for the counters.
+    methods: Vec<Option<usize>>,
+    protocol: ApiProtocol,
+    began: Mono,
     deadline: Mono,
 }
 
-/// How the answer is put together.
-enum Shape {
-    Method(&'static Method, ErrorMode),
-    Batch,
-}
-
-/// One command of a job.
+/// One task of a job.
 enum Running {
     Publish {
         posts: std::iter::Enumerate<std::vec::IntoIter<Result<Post, ApiError>>>,
@@ -50,16 +52,18 @@ enum Running {
         in_flight: usize,
         finish: fn(Vec<PublishResponse>) -> Outcome,
     },
+    Owner,
     Gather {
-        answers: Vec<CoreAnswer>,
+        answers: Vec<Answer>,
         missing: usize,
+        finish: fn(&Surroundings<'_>, Vec<Answer>) -> Outcome,
     },
 }
 
 /// Where the answer to a ticket belongs.
 struct Place {
     job: Ticket,
-    command: usize,
+    task: usize,
     item: usize,
 }
 
@@ -83,64 +87,73 @@ impl Jobs {
 }
 
 impl Shard {
-    /// Begins a call.
-    pub(super) fn begin(&mut self, slot: Slot, call: Call) -> Begun {
-        match call.work {
-            Work::Method(method, command) => self.begin_method(slot, method, *command, call.mode),
-            Work::Batch(batch) => self.begin_batch(slot, batch),
-        }
-    }
-
-    /// A single method mostly needs no other core: then there is no job.
-    fn begin_method(&mut self, slot: Slot, method: &'static Method, command: Command, mode: ErrorMode) -> Begun {
-        self.counters.api_commands.add(1);
+    /// Begins a call. A single task mostly needs no other core: then there is no job.
+    pub(super) fn begin(&mut self, slot: Slot, work: Work, protocol: ApiProtocol) -> Begun {
         let id = self.ticket();
-        match self.run(id, 0, (method.plan)(command, &self.policy.rules)) {
-            Ok(outcome) => {
-                self.counters.api_errors.add(u64::from(outcome.error.is_some()));
-                Begun::Done(answer(method, &outcome, mode))
-            }
-            Err(running) => {
-                let mut job = self.job(slot, Shape::Method(method, mode), VecDeque::new(), false);
-                job.replies.push(None);
-                job.running.insert(0, running);
-                self.keep(id, job)
+        match work {
+            Work::One(method, command) => match self.run(id, 0, (method.plan)(command, &self.policy.rules)) {
+                Ok(outcome) => {
+                    self.count_call(method.place(), protocol, self.now.mono, &outcome);
+                    Begun::Done(Outcomes::One(outcome))
+                }
+                Err(running) => {
+                    let mut job = self.job(slot, VecDeque::new(), protocol);
+                    job.is_single = true;
+                    job.replies.push(None);
+                    job.methods.push(Some(method.place()));
+                    job.running.insert(0, running);
+                    self.keep_job(id, job)
+                }
+            },
+            Work::Many { tasks, is_parallel } => {
+                let mut job = self.job(slot, tasks.into(), protocol);
+                job.is_parallel = is_parallel;
+                self.advance(id, &mut job);
+                if job.running.is_empty() {
+                    return Begun::Done(self.outcomes(job));
+                }
+                self.keep_job(id, job)
             }
         }
     }
 
-    fn begin_batch(&mut self, slot: Slot, batch: Batch) -> Begun {
-        let id = self.ticket();
-        let mut job = self.job(slot, Shape::Batch, batch.commands.into(), batch.is_parallel);
-        self.advance(id, &mut job);
-        if job.running.is_empty() {
-            return Begun::Done(self.job_answer(job));
+    fn job(&self, slot: Slot, queue: VecDeque<Task>, protocol: ApiProtocol) -> Job {
+        let began = self.now.mono;
+        Job {
+            slot,
+            is_single: false,
+            replies: Vec::with_capacity(queue.len().max(1)),
+            queue,
+            is_parallel: false,
+            running: HashMap::new(),
+            methods: Vec::new(),
+            protocol,
+            began,
+            deadline: began + Duration::from_millis(limits::GATHER_TIMEOUT_MS),
         }
-        self.keep(id, job)
     }
 
-    fn job(&self, slot: Slot, shape: Shape, queue: VecDeque<Option<Command>>, is_parallel: bool) -> Job {
-        let deadline = self.now.mono + Duration::from_millis(limits::GATHER_TIMEOUT_MS);
-        let replies = Vec::with_capacity(queue.len().max(1));
-        Job { slot, shape, queue, is_parallel, running: HashMap::new(), replies, deadline }
+    fn count_call(&self, method: usize, protocol: ApiProtocol, began: Mono, outcome: &Outcome) {
+        let code = outcome.error.as_ref().map(|error| error.code);
+        self.counters.api.add(method, protocol, self.now.mono.since(began), code);
     }
 
-    fn keep(&mut self, id: Ticket, job: Job) -> Begun {
+    fn keep_job(&mut self, id: Ticket, job: Job) -> Begun {
         self.jobs.deadlines.push_back((job.deadline, id));
         self.jobs.jobs.insert(id, job);
         Begun::Waits(id)
     }
 
-    /// Starts commands until one has to be waited for (all of them when the batch is parallel).
+    /// Starts tasks until one has to be waited for (all of them when the list is parallel).
     fn advance(&mut self, id: Ticket, job: &mut Job) {
         while job.running.len() < if job.is_parallel { limits::API_PARALLEL_MAX } else { 1 } {
-            let Some(command) = job.queue.pop_front() else { return };
+            let Some(task) = job.queue.pop_front() else { return };
             let at = job.replies.len();
             job.replies.push(None);
-            self.counters.api_commands.add(1);
-            let plan = match command {
-                Some(command) => api::plan_command(command, &self.policy.rules),
-                None => Plan::Done(ApiError::BAD_REQUEST.outcome()),
+            job.methods.push(task.as_ref().ok().map(|(method, _)| method.place()));
+            let plan = match task {
+                Ok((method, command)) => (method.plan)(command, &self.policy.rules),
+                Err(error) => Plan::Done(error.outcome()),
             };
             match self.run(id, at, plan) {
                 Ok(outcome) => job.replies[at] = Some(outcome),
@@ -150,83 +163,125 @@ impl Shard {
     }
 
     /// Carries out a plan as far as this core can.
-    fn run(&mut self, job: Ticket, command: usize, plan: Plan) -> Result<Outcome, Running> {
+    #[allow(clippy::result_large_err)] // Both sides live on the stack for one call.
+    fn run(&mut self, job: Ticket, task: usize, plan: Plan) -> Result<Outcome, Running> {
         match plan {
             Plan::Done(outcome) => Ok(outcome),
             Plan::Publish { posts, finish } => {
                 let responses = vec![PublishResponse::default(); posts.len()];
                 let posts = posts.into_iter().enumerate();
                 let mut running = Running::Publish { posts, responses, in_flight: 0, finish };
-                self.pump(job, command, &mut running);
+                self.pump(job, task, &mut running);
                 running.outcome(self)
             }
-            Plan::Gather(question) => {
-                let mut answers = vec![self.answer(question)];
-                answers.reserve(self.shared.placement.cores());
-                let mut missing = 0;
-                let (from, cores) = (self.core, self.shared.placement.cores() as u16);
-                for core in (0..cores).map(Core).filter(|core| *core != from) {
-                    let ticket = self.ticket();
-                    self.jobs.places.insert(ticket, Place { job, command, item: core.index() });
-                    self.send(core, Message::Ask { question, from, ticket });
-                    missing += 1;
-                }
-                Running::Gather { answers, missing }.outcome(self)
+            Plan::Owner(channel, question) => self.ask_owner(job, task, channel, question),
+            Plan::Gather { question, finish } => {
+                let running = self.gather(job, task, &question, finish);
+                running.outcome(self)
             }
         }
     }
 
+    #[allow(clippy::result_large_err)] // As above.
+    fn ask_owner(
+        &mut self,
+        job: Ticket,
+        task: usize,
+        channel: Arc<str>,
+        question: OwnerQuestion,
+    ) -> Result<Outcome, Running> {
+        let owner = self.shared.placement.owner(&channel);
+        if owner == self.core {
+            return Ok(self.ask_owned(&channel, question));
+        }
+        let (ticket, from) = (self.ticket(), self.core);
+        self.jobs.places.insert(ticket, Place { job, task, item: 0 });
+        self.send(owner, Message::AskOwner { channel, question, from, ticket });
+        Err(Running::Owner)
+    }
+
+    fn gather(
+        &mut self,
+        job: Ticket,
+        task: usize,
+        question: &Question,
+        finish: fn(&Surroundings<'_>, Vec<Answer>) -> Outcome,
+    ) -> Running {
+        self.counters.actions.add(Action::Survey);
+        let (from, cores) = (self.core, self.shared.placement.cores());
+        let (mut answers, mut missing) = (Vec::with_capacity(cores), 0);
+        // The others first: they work while this core does.
+        for core in (0..cores as u16).map(Core).filter(|core| *core != from) {
+            let ticket = self.ticket();
+            self.jobs.places.insert(ticket, Place { job, task, item: core.index() });
+            self.send(core, Message::Ask { question: question.clone(), from, ticket });
+            missing += 1;
+        }
+        let ticket = self.ticket();
+        match self.asked(question.clone(), Asker { from, ticket }) {
+            Some(answer) => answers.push(answer),
+            None => {
+                self.jobs.places.insert(ticket, Place { job, task, item: from.index() });
+                missing += 1;
+            }
+        }
+        Running::Gather { answers, missing, finish }
+    }
+
     /// Hands out posts while not too many are in flight.
-    fn pump(&mut self, job: Ticket, command: usize, running: &mut Running) {
+    fn pump(&mut self, job: Ticket, task: usize, running: &mut Running) {
         let Running::Publish { posts, responses, in_flight, .. } = running else { return };
         while *in_flight < limits::API_PARALLEL_MAX {
             let Some((item, post)) = posts.next() else { return };
-            match post {
+            match post.map(|post| self.post(post)) {
                 Err(error) => responses[item].error = Some(error.message()),
-                Ok(post) => {
-                    responses[item].result = Some(PublishResult::default());
-                    if let Some(ticket) = self.post(post) {
-                        self.jobs.places.insert(ticket, Place { job, command, item });
-                        *in_flight += 1;
-                    }
+                Ok(Posted::Done(position)) => responses[item].result = Some(result(position)),
+                Ok(Posted::Waits(ticket)) => {
+                    self.jobs.places.insert(ticket, Place { job, task, item });
+                    *in_flight += 1;
                 }
             }
         }
     }
 
     /// `Published` came back, for a call or for a client.
-    pub(super) fn published(&mut self, ticket: Ticket) {
+    pub(super) fn published(&mut self, ticket: Ticket, position: Option<Position>) {
         if let Some(slot) = self.publishing.remove(&ticket) {
             self.client_published(slot);
             return self.check_stop();
         }
-        self.job_step(ticket, |running, _| {
-            if let Running::Publish { in_flight, .. } = running {
+        self.job_step(ticket, |running, item| {
+            if let Running::Publish { in_flight, responses, .. } = running {
                 *in_flight -= 1;
+                responses[item].result = Some(result(position));
             }
+            None
         });
     }
 
     /// A core has answered.
-    pub(super) fn answered(&mut self, ticket: Ticket, answer: CoreAnswer) {
-        self.job_step(ticket, |running, _| {
-            if let Running::Gather { answers, missing } = running {
+    pub(super) fn answered(&mut self, ticket: Ticket, answer: Answer) {
+        self.job_step(ticket, |running, _| match (running, answer) {
+            (Running::Owner, Answer::Outcome(outcome)) => Some(*outcome),
+            (Running::Gather { answers, missing, .. }, answer) => {
                 answers.push(answer);
                 *missing -= 1;
+                None
             }
+            _ => None,
         });
     }
 
     /// Takes note of one answer and goes on with its job. A late answer finds nothing.
-    fn job_step(&mut self, ticket: Ticket, note: impl FnOnce(&mut Running, usize)) {
+    fn job_step(&mut self, ticket: Ticket, note: impl FnOnce(&mut Running, usize) -> Option<Outcome>) {
         let Some(place) = self.jobs.places.remove(&ticket) else { return };
         let Some(mut job) = self.jobs.jobs.remove(&place.job) else { return };
-        if let Some(mut running) = job.running.remove(&place.command) {
-            note(&mut running, place.item);
-            self.pump(place.job, place.command, &mut running);
-            match running.outcome(self) {
-                Ok(outcome) => job.replies[place.command] = Some(outcome),
-                Err(running) => _ = job.running.insert(place.command, running),
+        if let Some(mut running) = job.running.remove(&place.task) {
+            let outcome = note(&mut running, place.item);
+            self.pump(place.job, place.task, &mut running);
+            match outcome.map_or_else(|| running.outcome(self), Ok) {
+                Ok(outcome) => job.replies[place.task] = Some(outcome),
+                Err(running) => _ = job.running.insert(place.task, running),
             }
         }
         self.advance(place.job, &mut job);
@@ -239,18 +294,22 @@ impl Shard {
             self.jobs.deadlines.pop_front();
         }
         let slot = job.slot;
-        let answer = self.job_answer(job);
-        self.job_done(slot, place.job, &answer);
+        let outcomes = self.outcomes(job);
+        self.job_done(slot, place.job, outcomes);
     }
 
-    fn job_answer(&mut self, job: Job) -> Answer {
+    fn outcomes(&mut self, job: Job) -> Outcomes {
         let missing = || ApiError::INTERNAL.outcome();
         let replies: Vec<Outcome> = job.replies.into_iter().map(|reply| reply.unwrap_or_else(missing)).collect();
-        self.counters.api_errors.add(replies.iter().filter(|reply| reply.error.is_some()).count() as u64);
-        match job.shape {
-            Shape::Method(method, mode) => answer(method, &replies.into_iter().next().unwrap_or_default(), mode),
-            Shape::Batch => answer_batch(replies),
+        for (outcome, method) in replies.iter().zip(&job.methods) {
+            if let Some(method) = method {
+                self.count_call(*method, job.protocol, job.began, outcome);
+            }
         }
+        if job.is_single {
+            return Outcomes::One(replies.into_iter().next().unwrap_or_else(missing));
+        }
+        Outcomes::Many(replies)
     }
 
     /// Jobs that waited too long for another core end with error 100 where nothing was answered.
@@ -265,20 +324,8 @@ impl Shard {
             job.running.clear();
             let (slot, left) = (job.slot, job.queue.len());
             job.replies.extend((0..left).map(|_| None));
-            let answer = self.job_answer(job);
-            self.job_done(slot, id, &answer);
-        }
-    }
-
-    /// This core's answer to a question.
-    pub(super) fn answer(&mut self, question: Question) -> CoreAnswer {
-        match question {
-            Question::Info => CoreAnswer::Info(info::Share {
-                clients: self.counters.clients.get() as u32,
-                users: self.users.keys().map(|user| self.shared.placement.hash(user)).collect(),
-                channels: self.table.len() as u32,
-                subscriptions: self.registry.subscriptions() as u32,
-            }),
+            let outcomes = self.outcomes(job);
+            self.job_done(slot, id, outcomes);
         }
     }
 
@@ -288,13 +335,27 @@ impl Shard {
     }
 }
 
+fn result(position: Option<Position>) -> PublishResult {
+    position.map_or_else(PublishResult::default, |position| PublishResult {
+        offset: position.offset,
+        epoch: position.epoch.to_string(),
+    })
+}
+
 impl Running {
-    /// The outcome when nothing is missing, else the command itself.
+    /// The outcome when nothing is missing, else the task itself.
+    #[allow(clippy::result_large_err)] // As above.
     fn outcome(self, shard: &Shard) -> Result<Outcome, Running> {
         match self {
             Running::Publish { posts, responses, in_flight: 0, finish } if posts.len() == 0 => Ok(finish(responses)),
-            Running::Gather { answers, missing: 0 } => {
-                Ok(info::finish(&shard.shared.node, shard.uptime_seconds(), &answers))
+            Running::Gather { answers, missing: 0, finish } => {
+                let around = Surroundings {
+                    node: &shard.shared.node,
+                    uptime_seconds: shard.uptime_seconds(),
+                    figures: &shard.figures,
+                    counters: &shard.shared.counters,
+                };
+                Ok(finish(&around, answers))
             }
             other => Err(other),
         }

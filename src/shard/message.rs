@@ -1,31 +1,65 @@
 //! What cores tell each other. Between two cores messages keep their order.
 
-use crate::api::{Answer, Post, Question};
-use crate::id::{Core, Ticket};
+use crate::api::{Answer, OwnerQuestion, Post, Question};
+use crate::channel::{Member, Position};
+use crate::id::{ClientId, Core, Ticket};
+use crate::proto::client::ClientInfo;
 use crate::protocol::frame::{Block, Rendition};
-use crate::session::Policy;
+use crate::session::{Entered, Policy, Since};
 use std::sync::Arc;
 
 /// A message between cores.
 #[derive(Clone)]
 pub enum Message {
-    /// To the owner: `from` wants the channel's publications in these renditions (a bit each) from now on.
+    /// To the owner: `from` wants the channel's publications for these feeds (a bit each) from now on.
     Listen {
         /// The channel.
         channel: Arc<str>,
         /// Who listens.
         from: Core,
         /// None: it has left.
-        renditions: u8,
+        feeds: u8,
         /// Comes back in `Listening`.
-        serial: u32,
+        serial: u64,
     },
     /// From the owner: the wish with this serial number is in force.
     Listening {
         /// The channel.
         channel: Arc<str>,
         /// Of the wish.
-        serial: u32,
+        serial: u64,
+    },
+    /// To the owner, behind the wish: one subscriber comes.
+    Enter {
+        /// The channel.
+        channel: Arc<str>,
+        /// Where it is.
+        from: Core,
+        /// Comes back in `Entered`.
+        ticket: Ticket,
+        /// What it wants.
+        entry: Box<Entry>,
+    },
+    /// From the owner: publications that follow this message are behind the position in it.
+    Entered {
+        /// Of the subscriber.
+        ticket: Ticket,
+        /// The owner's answer.
+        entered: Box<Entered>,
+    },
+    /// To the owner: others are told that a client has come.
+    Arrive {
+        /// The channel.
+        channel: Arc<str>,
+        /// Who.
+        info: Box<ClientInfo>,
+    },
+    /// To the owner: a subscriber has left.
+    Depart {
+        /// The channel.
+        channel: Arc<str>,
+        /// Who, and what to do.
+        departure: Box<Departure>,
     },
     /// To the owner: order this publication and hand it out, then answer with `Published`.
     Publish {
@@ -40,6 +74,8 @@ pub enum Message {
     Published {
         /// Of the request.
         ticket: Ticket,
+        /// Where it is kept, if it is.
+        position: Option<Position>,
     },
     /// From the owner: a publication for the listeners of this core.
     Deliver {
@@ -48,6 +84,26 @@ pub enum Message {
         /// Ready to write.
         frames: Frames,
     },
+    /// From the owner: a join or leave for those listeners of this core who want it.
+    DeliverJoins {
+        /// The channel.
+        channel: Arc<str>,
+        /// Ready to write.
+        frames: Frames,
+    },
+    /// To the owner: a question about its channel.
+    AskOwner {
+        /// The channel.
+        channel: Arc<str>,
+        /// What.
+        question: OwnerQuestion,
+        /// Who asks.
+        from: Core,
+        /// Comes back in `Answered`.
+        ticket: Ticket,
+    },
+    /// To itself: the next slice of long work.
+    Continue(Ticket),
     /// A question to every core.
     Ask {
         /// What.
@@ -70,6 +126,28 @@ pub enum Message {
     Stop,
     /// All cores are quiet: tell the clients (3001) and end.
     End,
+}
+
+/// What a subscriber wants of the owner.
+#[derive(Clone)]
+pub struct Entry {
+    /// It is listed.
+    pub member: Option<Member>,
+    /// It is told its position.
+    pub is_positioned: bool,
+    /// The position that it has reached.
+    pub since: Option<Since>,
+}
+
+/// A subscriber that has left.
+#[derive(Clone)]
+pub struct Departure {
+    /// Who.
+    pub client: ClientId,
+    /// It is listed no more.
+    pub presence: bool,
+    /// Others are told this.
+    pub info: Option<ClientInfo>,
 }
 
 /// One publication in each rendition that somebody wants.

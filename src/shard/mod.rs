@@ -6,10 +6,12 @@
 //! While a connection is being handled it is taken out of its place (`take`, `put`), so that what it does may touch any
 //! other connection. Deliveries are marks in `hub`, not effects.
 
+mod acts;
 mod ending;
 mod http;
 mod jobs;
 pub mod message;
+mod owner;
 pub mod placement;
 mod publications;
 mod sessions;
@@ -19,15 +21,16 @@ mod subscriptions;
 pub use message::Message;
 pub use placement::Placement;
 
+use crate::api::Answer;
+use crate::api::figures::Figures;
 use crate::api::info::Node;
-use crate::channel::dedup::Dedup;
-use crate::channel::table::Table;
+use crate::channel::Store;
 use crate::clock::{Mono, Now};
 use crate::config::settings::Settings;
 use crate::conn::{Conn, Kind};
 use crate::counters::Counters;
 use crate::hub::output::Notice;
-use crate::hub::{Output, Registry, Sink};
+use crate::hub::{Output, Registry, Sink, Users};
 use crate::id::{Core, Slot, Ticket};
 use crate::limits;
 use crate::protocol::code::Disconnect;
@@ -127,17 +130,21 @@ pub struct Shard {
     date_seconds: i64,
     random: StdRng,
     conns: Vec<Option<Box<Conn>>>,
-    /// Users with their connections on this core.
-    users: HashMap<Arc<str>, u32>,
+    users: Users,
     output: Output,
     registry: Registry,
-    table: Table,
-    dedup: Dedup,
+    store: Store,
     wheel: Wheel<Slot>,
     due: Vec<Slot>,
     jobs: Jobs,
+    /// For `info`.
+    figures: Figures,
     /// Client publications that wait for the owner of their channel.
     publishing: HashMap<Ticket, Slot>,
+    /// Subscribers that wait for an answer of their own from the owner of their channel.
+    entering: HashMap<Ticket, (Slot, Arc<str>)>,
+    /// Questions of other cores, or of this one, that take several slices.
+    errands: HashMap<Ticket, acts::Errand>,
     tickets: u64,
     effects: VecDeque<Effect>,
     stopping: stop::Stopping,
@@ -155,6 +162,7 @@ impl Shard {
         let mut output = Output::new(shared.settings.client.queue_max_size);
         let mut random = StdRng::seed_from_u64(seed);
         let hash_seed = rand::Rng::random(&mut random);
+        let figures = Figures::new(now.mono, shared.settings.node.info_metrics_aggregate_interval);
         let pings = sessions::ping_frames().map(|block| (output.frame_id(), block));
         Shard {
             core,
@@ -167,15 +175,17 @@ impl Shard {
             date_seconds: i64::MIN,
             random,
             conns: Vec::new(),
-            users: HashMap::new(),
+            users: Users::default(),
             output,
             registry: Registry::new(hash_seed),
-            table: Table::new(hash_seed),
-            dedup: Dedup::new(hash_seed),
+            store: Store::new(hash_seed),
             wheel: Wheel::new(),
             due: Vec::new(),
             jobs: Jobs::default(),
+            figures,
             publishing: HashMap::new(),
+            entering: HashMap::new(),
+            errands: HashMap::new(),
             tickets: 0,
             effects: VecDeque::new(),
             stopping: stop::Stopping::No,
@@ -207,10 +217,8 @@ impl Shard {
 
     /// When [`Event::Tick`] has something to do.
     pub fn next_deadline(&self) -> Option<Mono> {
-        match (self.wheel.next_deadline(), self.jobs.next_deadline()) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        }
+        let deadlines = [self.wheel.next_deadline(), self.jobs.next_deadline(), self.store.next_deadline()];
+        deadlines.into_iter().flatten().chain([self.figures.next_deadline()]).min()
     }
 
     /// Writes at most `slice` connections; true while more are to be written.
@@ -360,7 +368,11 @@ impl Shard {
             if is_over { self.drop_conn(conn) } else { self.put(conn) }
         }
         self.due = due;
+        self.store.expire(self.now.mono, limits::EXPIRED_CHANNELS_PER_TURN);
+        self.store_gauges();
         self.expire_jobs();
+        self.figures.roll(self.now.mono, &self.shared.counters);
+        self.counters.api.age(self.now.mono);
     }
 
     /// A deadline of the connection has come; false when the connection is over at once.
@@ -400,22 +412,37 @@ impl Shard {
 
     fn message(&mut self, message: Message) {
         match message {
-            Message::Listen { channel, from, renditions, serial } => {
-                self.table.listen(&channel, from, renditions);
-                if renditions != 0 {
+            Message::Listen { channel, from, feeds, serial } => {
+                self.listen_owned(&channel, from, feeds);
+                if feeds != 0 {
                     self.send(from, Message::Listening { channel, serial });
                 }
             }
             Message::Listening { channel, serial } => self.listening(&channel, serial),
             Message::Publish { post, from, ticket } => {
-                self.publish_owned(*post);
-                self.send(from, Message::Published { ticket });
+                let position = self.publish_owned(*post);
+                self.send(from, Message::Published { ticket, position });
             }
-            Message::Published { ticket } => self.published(ticket),
+            Message::Published { ticket, position } => self.published(ticket, position),
             Message::Deliver { channel, frames } => self.deliver(&channel, &frames),
-            Message::Ask { question, from, ticket } => {
-                let answer = self.answer(question);
+            Message::DeliverJoins { channel, frames } => self.deliver_joins(&channel, &frames),
+            Message::Enter { channel, from, ticket, entry } => {
+                let entered = Box::new(self.enter_owned(&channel, *entry));
+                self.send(from, Message::Entered { ticket, entered });
+            }
+            Message::Entered { ticket, entered } => self.entered(ticket, *entered),
+            Message::Arrive { channel, info } => self.announce_owned(&channel, *info, true),
+            Message::Depart { channel, departure } => self.depart_owned(&channel, *departure),
+            Message::AskOwner { channel, question, from, ticket } => {
+                let answer = Answer::Outcome(Box::new(self.ask_owned(&channel, question)));
                 self.send(from, Message::Answered { ticket, answer });
+            }
+            Message::Continue(ticket) => self.go_on_later(ticket),
+            Message::Ask { question, from, ticket } => {
+                self.counters.controls_received.add(1);
+                if let Some(answer) = self.asked(question, acts::Asker { from, ticket }) {
+                    self.send(from, Message::Answered { ticket, answer });
+                }
             }
             Message::Answered { ticket, answer } => self.answered(ticket, answer),
             Message::Reload(policy) => self.policy = policy,
@@ -428,16 +455,18 @@ impl Shard {
     pub fn check_invariants(&self) {
         self.output.check_invariants();
         self.registry.check_invariants();
+        self.store.check_invariants();
         let mut subscriptions = 0;
         for conn in self.conns.iter().flatten() {
             let Kind::WebSocket(ws) = &conn.kind else { continue };
             for subscription in ws.client.session.subscriptions() {
-                let audience = self.registry.audience(&subscription.channel, ws.client.session.rendition());
+                let feed = subscription.feed(ws.client.session.rendition());
+                let audience = self.registry.audience(&subscription.channel, feed);
                 assert_eq!(audience.get(subscription.place as usize), Some(&conn.slot.index), "knows its place");
                 subscriptions += 1;
             }
-            let joined = ws.client.listening.iter().flat_map(|l| &l.channels).filter(|(_, joined)| joined.is_some());
-            subscriptions += joined.count();
+            let pending = ws.client.listening.iter().flat_map(|listening| &listening.channels);
+            subscriptions += pending.filter(|pending| pending.joined.is_some()).count();
         }
         assert_eq!(subscriptions, self.registry.subscriptions());
     }

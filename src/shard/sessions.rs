@@ -1,6 +1,7 @@
 //! WebSocket connections: frames in, commands to the session, and what the session wants.
 
 use super::Shard;
+use super::publications::Posted;
 use crate::api::Post;
 use crate::conn::{Client, Conn, Kind, contained};
 use crate::id::Slot;
@@ -11,6 +12,7 @@ use crate::protocol::frame::{self, Block, Rendition};
 use crate::protocol::reply;
 use crate::session::flow::PublishWish;
 use crate::session::{Context, Flow};
+use crate::tally::ClientMethod;
 use crate::wire::websocket::{self, Event, Opcode};
 
 /// The ping of each rendition: `{}` or a zero byte.
@@ -22,7 +24,7 @@ pub(super) fn ping_frames() -> [Block; Rendition::COUNT] {
 }
 
 /// What a step leaves to be done with the connection.
-enum After {
+pub(super) enum After {
     /// Nothing: further commands may be handled unless the session waits.
     Nothing,
     /// Nothing more will be answered (an error reply to `connect`).
@@ -62,6 +64,7 @@ impl Shard {
             None => After::Nothing,
             Some(Event::Message { payload, .. }) => {
                 self.counters.messages_received.add(1);
+                self.counters.messages_received_bytes.add(payload.len() as u64);
                 self.commands(slot, client, Commands::new(client.session.protocol(), payload))
             }
             Some(Event::Ping(payload)) => {
@@ -119,33 +122,41 @@ impl Shard {
     }
 
     /// Carries out a flow and what follows from it at once.
-    fn perform(&mut self, slot: Slot, client: &mut Client, mut flow: Flow) -> After {
+    pub(super) fn perform(&mut self, slot: Slot, client: &mut Client, mut flow: Flow) -> After {
         let protocol = client.session.protocol();
         loop {
             flow = match flow {
                 Flow::Nothing => return After::Nothing,
                 Flow::Reply(reply) => return self.reply(slot, protocol, &reply),
                 Flow::Error(reply) => {
-                    self.counters.reply_errors.add(1);
+                    self.count_error(&reply);
                     return self.reply(slot, protocol, &reply);
                 }
                 Flow::Refuse(reply) => {
-                    self.counters.reply_errors.add(1);
+                    self.count_error(&reply);
                     self.reply(slot, protocol, &reply);
                     return After::Refused;
                 }
-                Flow::Connected(reply) => {
-                    if !self.count_client(client) {
+                Flow::Connected(reply, arrivals) => {
+                    if !self.count_client(slot.index, client) {
                         return After::Disconnect(Disconnect::CONNECTION_LIMIT);
                     }
-                    return self.reply(slot, protocol, &reply);
+                    let after = self.reply(slot, protocol, &reply);
+                    arrivals.into_iter().for_each(|arrival| self.announce(arrival));
+                    return after;
+                }
+                Flow::Subscribed(reply, arrival) => {
+                    let after = self.reply(slot, protocol, &reply);
+                    arrival.into_iter().for_each(|arrival| self.announce(*arrival));
+                    return after;
                 }
                 Flow::Unsubscribed(subscription, reply) => {
-                    self.leave(client.session.rendition(), &subscription);
+                    self.leave(client, &subscription);
                     return self.reply(slot, protocol, &reply);
                 }
                 Flow::Ended(subscription, reason) => {
-                    self.leave(client.session.rendition(), &subscription);
+                    self.leave(client, &subscription);
+                    self.counters.unsubscribes.add(reason.code);
                     return self.reply(slot, protocol, &reply::unsubscribe_push(&subscription.channel, reason));
                 }
                 Flow::Listen(channels) => match self.listen(slot, client, channels) {
@@ -155,10 +166,9 @@ impl Shard {
                 Flow::Publish(wish) => {
                     let is_json = protocol == Protocol::Json;
                     let PublishWish { channel, publication } = *wish;
-                    let post = Post { channel, publication, idempotency_key: String::new(), is_json };
-                    match self.post(post) {
-                        None => client.session.published(),
-                        Some(ticket) => {
+                    match self.post(Post { channel, publication, is_json, extras: None }) {
+                        Posted::Done(_) => client.session.published(),
+                        Posted::Waits(ticket) => {
                             self.publishing.insert(ticket, slot);
                             return After::Nothing;
                         }
@@ -185,8 +195,16 @@ impl Shard {
             return After::Disconnect(Disconnect::INAPPROPRIATE_PROTOCOL);
         }
         let block = frame::frame(Rendition::websocket(protocol), &self.scratch);
+        self.counters.messages_sent.add(1);
+        self.counters.messages_sent_bytes.add(block.len() as u64);
         self.output.queue(slot.index, &block);
         After::Nothing
+    }
+
+    fn count_error(&self, reply: &Reply) {
+        self.counters.reply_errors.add(1);
+        let code = reply.error.as_ref().map_or(0, |error| error.code);
+        self.counters.reply_errors_by_code.add((ClientMethod::Unknown, code));
     }
 
     fn queue_frame(&mut self, slot: Slot, opcode: Opcode, payload: &[u8]) {
@@ -196,7 +214,7 @@ impl Shard {
     }
 
     /// Follows a step; false when TCP ends now.
-    fn follow(&mut self, conn: &mut Conn, after: After) -> bool {
+    pub(super) fn follow(&mut self, conn: &mut Conn, after: After) -> bool {
         match after {
             After::Nothing => true,
             After::Refused => {
@@ -245,8 +263,7 @@ impl Shard {
         if let Some(client) = conn.client()
             && let Some(listening) = client.listening.take()
         {
-            let joined = listening.channels.into_iter().filter_map(|(_, joined)| joined).collect();
-            let flow = client.session.listening(joined, context!(self));
+            let flow = client.session.listening(listening.joined(), context!(self));
             let after = self.perform(slot, client, flow);
             goes_on = self.follow(&mut conn, after) && self.go_on(&mut conn);
         }

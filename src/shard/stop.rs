@@ -68,7 +68,10 @@ impl Shard {
 
     fn is_quiet(&self) -> bool {
         let in_request = |kind: &Kind| matches!(kind, Kind::Http(http) if http.is_in_request());
-        self.jobs.is_empty() && self.publishing.is_empty() && !self.conns.iter().flatten().any(|c| in_request(&c.kind))
+        self.jobs.is_empty()
+            && self.publishing.is_empty()
+            && self.entering.is_empty()
+            && !self.conns.iter().flatten().any(|c| in_request(&c.kind))
     }
 
     fn slots(&self) -> Vec<Slot> {

@@ -1,72 +1,146 @@
 //! Subscriptions of this core: joining and leaving audiences, and what the owners of channels are told.
+//!
+//! A subscriber whose subscription has presence or a position asks the owner for itself (`Enter`); the answer comes
+//! behind everything that was published before and ahead of everything after, so who joins at the answer misses
+//! nothing and gets nothing twice. Others join as soon as the owner knows that this core listens.
 
+use super::message::{Departure, Entry};
 use super::{Message, Shard};
-use crate::conn::{Client, Listening};
+use crate::channel::Member;
+use crate::conn::{Client, Listening, Pending};
 use crate::hub::registry::{Listen, Waiting, Wish};
-use crate::id::{ChannelKey, Slot};
-use crate::protocol::frame::Rendition;
-use crate::session::Subscription;
+use crate::id::{ChannelKey, Slot, Ticket};
+use crate::protocol::frame::Feed;
+use crate::session::{Arrival, Entered, Joined, Subscription, Wanted};
+use crate::tally::Action;
+use std::sync::Arc;
+
+/// How far a subscriber has come.
+pub(super) enum Listened {
+    /// It may be placed.
+    Ready(ChannelKey, Option<Entered>),
+    /// It waits for the owner's answer to this question, or to the wish.
+    Waits(Option<Ticket>),
+}
 
 impl Shard {
     /// Begins to listen to all of `channels`. Returns the places when every owner knows already; otherwise the client
-    /// waits until [`Shard::listening`] completes the list.
-    pub(super) fn listen(
-        &mut self,
-        slot: Slot,
-        client: &mut Client,
-        channels: Vec<String>,
-    ) -> Option<Vec<(ChannelKey, u32)>> {
-        let rendition = client.session.rendition();
+    /// waits until its list is complete.
+    pub(super) fn listen(&mut self, slot: Slot, client: &mut Client, channels: Vec<Wanted>) -> Option<Vec<Joined>> {
         let mut listening = Box::new(Listening::default());
-        for channel in channels {
-            let joined = self.listen_one(slot, rendition, &channel);
-            listening.channels.push((channel, joined));
+        for wanted in channels {
+            let asks = wanted.features.needs_owner();
+            let pending = match self.listen_one(slot, client, &wanted, asks) {
+                Listened::Ready(key, entered) => {
+                    let joined = Some(self.place(slot, client, key, &wanted, entered));
+                    Pending { wanted, ticket: None, joined }
+                }
+                Listened::Waits(ticket) => Pending { wanted, ticket, joined: None },
+            };
+            listening.channels.push(pending);
         }
         if listening.is_complete() {
-            return Some(listening.channels.into_iter().filter_map(|(_, joined)| joined).collect());
+            return Some(listening.joined());
         }
         client.listening = Some(listening);
         None
     }
 
-    fn listen_one(&mut self, slot: Slot, rendition: Rendition, channel: &str) -> Option<(ChannelKey, u32)> {
-        let wish = match self.registry.listen(channel, rendition, Waiting { slot }) {
-            Listen::Ready(key) => return Some((key, self.join(key, rendition, slot.index))),
-            Listen::Wait(wish) => wish?,
+    /// Lets one subscriber listen; `asks`: it has a question of its own for the owner.
+    pub(super) fn listen_one(&mut self, slot: Slot, client: &Client, wanted: &Wanted, asks: bool) -> Listened {
+        let feed = Feed { rendition: client.session.rendition(), joins: wanted.features.push_join_leave };
+        let ticket = asks.then(|| self.ticket());
+        let wish = match self.registry.listen(&wanted.channel, feed, Waiting { slot, ticket }) {
+            Listen::Ready(key) => return Listened::Ready(key, None),
+            Listen::Wait(wish) => wish,
         };
-        if self.shared.placement.owner(channel) != self.core {
-            self.tell_owner(wish);
-            return None;
+        let entry = ticket.map(|_| entry(client, wanted));
+        let owner = self.shared.placement.owner(&wanted.channel);
+        if owner == self.core {
+            return self.listen_here(&wanted.channel, wish, ticket, entry);
         }
-        // The owner is this core, so nobody but this connection can have been waiting.
-        self.table.listen(&wish.channel, self.core, wish.renditions);
-        let (key, _) = self.registry.confirmed(channel, wish.serial)?;
-        Some((key, self.join(key, rendition, slot.index)))
+        if let Some(wish) = wish {
+            self.tell_owner(wish);
+        }
+        if let (Some(ticket), Some(entry)) = (ticket, entry) {
+            self.entering.insert(ticket, (slot, wanted.channel.clone()));
+            let (channel, from) = (wanted.channel.clone(), self.core);
+            self.send(owner, Message::Enter { channel, from, ticket, entry: Box::new(entry) });
+        }
+        Listened::Waits(ticket)
     }
 
-    fn join(&mut self, key: ChannelKey, rendition: Rendition, index: u32) -> u32 {
-        let place = self.registry.join(key, rendition, index);
-        self.gauges();
-        place
+    /// The owner is this core, so nobody has to wait.
+    fn listen_here(
+        &mut self,
+        channel: &Arc<str>,
+        wish: Option<Wish>,
+        ticket: Option<Ticket>,
+        entry: Option<Entry>,
+    ) -> Listened {
+        let mut confirmed = None;
+        if let Some(wish) = wish {
+            self.listen_owned(&wish.channel, self.core, wish.feeds);
+            confirmed = self.registry.confirmed(channel, wish.serial);
+        }
+        let entered = entry.map(|entry| self.enter_owned(channel, entry));
+        let key = match ticket {
+            Some(ticket) => self.registry.entered(channel, ticket),
+            None => confirmed.map(|(key, _)| key),
+        };
+        match key {
+            Some(key) => Listened::Ready(key, entered),
+            None => unreachable!("it waited for this core alone"),
+        }
     }
 
-    /// The owner knows of a wish of this core: those who waited join, and go on when it was their last channel.
-    pub(super) fn listening(&mut self, channel: &str, serial: u32) {
+    /// Puts a subscriber into the audience, in place of a former subscription of its connection to the same channel.
+    pub(super) fn place(
+        &mut self,
+        slot: Slot,
+        client: &mut Client,
+        key: ChannelKey,
+        wanted: &Wanted,
+        entered: Option<Entered>,
+    ) -> Joined {
+        let rendition = client.session.rendition();
+        let former = client.session.take_subscription(&wanted.channel);
+        if let Some(former) = &former {
+            self.leave_place(former.key, former.feed(rendition), former.place);
+        }
+        let feed = Feed { rendition, joins: wanted.features.push_join_leave };
+        let place = self.registry.join(key, feed, slot.index);
+        self.counters.actions.add(Action::AddSubscription);
+        self.counters.subscriptions_accepted.add(1);
+        if let Some(former) = former {
+            self.release(key);
+            if former.features.presence && !wanted.features.presence {
+                self.depart(client, &former.channel, true, None);
+            }
+        }
+        self.counters.subscriptions.set(self.registry.subscriptions() as u64);
+        Joined { key, place, entered }
+    }
+
+    /// The owner knows of a wish of this core: those who waited for that join, and go on when it was their last
+    /// channel.
+    pub(super) fn listening(&mut self, channel: &str, serial: u64) {
         let Some((key, waiting)) = self.registry.confirmed(channel, serial) else { return };
         let mut complete = Vec::new();
-        for Waiting { slot } in waiting {
+        for Waiting { slot, .. } in waiting {
             let Some(mut conn) = self.take(slot) else { continue };
-            if let Some(client) = conn.client() {
-                let rendition = client.session.rendition();
-                let wished = client.listening.as_mut().and_then(|listening| {
-                    listening.channels.iter_mut().find(|(name, joined)| name == channel && joined.is_none())
-                });
-                if let Some((_, joined)) = wished {
-                    *joined = Some((key, self.registry.join(key, rendition, slot.index)));
+            if let Some(client) = conn.client()
+                && let Some(mut listening) = client.listening.take()
+            {
+                let is_it =
+                    |p: &&mut Pending| p.joined.is_none() && p.ticket.is_none() && &*p.wanted.channel == channel;
+                if let Some(pending) = listening.channels.iter_mut().find(is_it) {
+                    pending.joined = Some(self.place(slot, client, key, &pending.wanted, None));
                 }
-                if client.listening.as_ref().is_some_and(|listening| listening.is_complete()) {
+                if listening.is_complete() {
                     complete.push(slot);
                 }
+                client.listening = Some(listening);
             }
             self.put(conn);
         }
@@ -79,66 +153,145 @@ impl Shard {
         self.gauges();
     }
 
-    /// Takes a subscription out of its audience.
-    pub(super) fn leave(&mut self, rendition: Rendition, subscription: &Subscription) {
-        self.leave_place(rendition, subscription.key, subscription.place);
+    /// The owner has answered one subscriber: it joins, unless it is gone.
+    pub(super) fn entered(&mut self, ticket: Ticket, entered: Entered) {
+        let Some((slot, channel)) = self.entering.remove(&ticket) else { return };
+        let Some(key) = self.registry.entered(&channel, ticket) else { return };
+        let Some(mut conn) = self.take(slot) else { return self.release(key) };
+        let Some(client) = conn.client() else {
+            self.release(key);
+            return self.put(conn);
+        };
+        if let Some(mut listening) = client.listening.take_if(|listening| listening.waits_for(ticket)) {
+            if let Some(pending) = listening.channels.iter_mut().find(|pending| pending.ticket == Some(ticket)) {
+                pending.joined = Some(self.place(slot, client, key, &pending.wanted, Some(entered)));
+            }
+            let is_complete = listening.is_complete();
+            client.listening = Some(listening);
+            return if is_complete { self.client_listening(conn) } else { self.put(conn) };
+        }
+        match client.grants.iter().position(|grant| grant.ticket == ticket) {
+            Some(at) => {
+                let waiting = client.grants.swap_remove(at);
+                self.grant_entered(conn, key, waiting, entered);
+            }
+            None => {
+                self.release(key);
+                self.put(conn);
+            }
+        }
     }
 
-    fn leave_place(&mut self, rendition: Rendition, key: ChannelKey, place: u32) {
-        if let Some(moved) = self.registry.leave(key, rendition, place)
+    /// Takes a subscription out of its audience and tells the owner what that means for others.
+    pub(super) fn leave(&mut self, client: &Client, subscription: &Subscription) {
+        self.leave_place(subscription.key, subscription.feed(client.session.rendition()), subscription.place);
+        self.release(subscription.key);
+        let leave = subscription.features.join_leave.then(|| subscription.info.clone());
+        if subscription.features.presence || leave.is_some() {
+            self.depart(client, &subscription.channel, subscription.features.presence, leave);
+        }
+        self.gauges();
+    }
+
+    fn leave_place(&mut self, key: ChannelKey, feed: Feed, place: u32) {
+        self.counters.actions.add(Action::RemoveSubscription);
+        if let Some(moved) = self.registry.leave(key, feed, place)
             && let Some(conn) = self.conns[moved as usize].as_mut()
             && let Some(client) = conn.client()
         {
             relocate(client, key, place);
         }
-        self.release(key);
-        self.gauges();
     }
 
     /// Gives up all that a client listens to or waits for.
     pub(super) fn leave_all(&mut self, client: &mut Client) {
-        let rendition = client.session.rendition();
         for subscription in client.session.take_subscriptions() {
-            self.leave(rendition, &subscription);
+            self.leave(client, &subscription);
         }
-        if let Some(listening) = client.listening.take() {
-            for (key, place) in listening.channels.into_iter().filter_map(|(_, joined)| joined) {
-                self.leave_place(rendition, key, place);
-            }
+        for pending in client.listening.take().map(|listening| listening.channels).unwrap_or_default() {
+            self.give_up(client, pending);
+        }
+        for waiting in std::mem::take(&mut client.grants) {
+            let pending = Pending { wanted: waiting.wanted, ticket: Some(waiting.ticket), joined: None };
+            self.give_up(client, pending);
+            self.act_step(waiting.act, false);
         }
     }
 
-    fn release(&mut self, key: ChannelKey) {
+    /// A subscription that was not told to anybody yet.
+    fn give_up(&mut self, client: &Client, pending: Pending) {
+        let rendition = client.session.rendition();
+        if let Some(joined) = &pending.joined {
+            let feed = Feed { rendition, joins: pending.wanted.features.push_join_leave };
+            self.leave_place(joined.key, feed, joined.place);
+            self.release(joined.key);
+        }
+        // The owner may have entered it already, or will before it hears of this.
+        if pending.wanted.features.presence && (pending.joined.is_some() || pending.ticket.is_some()) {
+            self.depart(client, &pending.wanted.channel, true, None);
+        }
+    }
+
+    /// Tells the owner that a client has left: out of presence, and perhaps a leave for the others.
+    fn depart(&mut self, client: &Client, channel: &Arc<str>, presence: bool, leave: Option<bytes::Bytes>) {
+        let info = leave.map(|chan_info| client.session.client_info(chan_info));
+        let departure = Departure { client: client.session.client(), presence, info };
+        let owner = self.shared.placement.owner(channel);
+        if owner == self.core {
+            return self.depart_owned(channel, departure);
+        }
+        self.send(owner, Message::Depart { channel: channel.clone(), departure: Box::new(departure) });
+    }
+
+    /// Lets others know that a client has come.
+    pub(super) fn announce(&mut self, arrival: Arrival) {
+        let Arrival { channel, info } = arrival;
+        let owner = self.shared.placement.owner(&channel);
+        if owner == self.core {
+            return self.announce_owned(&channel, info, true);
+        }
+        self.send(owner, Message::Arrive { channel, info: Box::new(info) });
+    }
+
+    pub(super) fn release(&mut self, key: ChannelKey) {
         if let Some(wish) = self.registry.release(key) {
             self.tell_owner(wish);
         }
     }
 
     fn tell_owner(&mut self, wish: Wish) {
-        let Wish { channel, renditions, serial } = wish;
+        let Wish { channel, feeds, serial } = wish;
         let owner = self.shared.placement.owner(&channel);
         if owner == self.core {
-            self.table.listen(&channel, self.core, renditions);
+            self.listen_owned(&channel, self.core, feeds);
             return;
         }
-        self.send(owner, Message::Listen { channel, from: self.core, renditions, serial });
+        self.send(owner, Message::Listen { channel, from: self.core, feeds, serial });
     }
 
     /// The gauges of this core's tables.
     pub(super) fn gauges(&self) {
         self.counters.subscriptions.set(self.registry.subscriptions() as u64);
-        self.counters.channels.set(self.table.len() as u64);
+        self.counters.channels.set(self.store.heard() as u64);
+    }
+}
+
+/// What the owner is asked for one subscriber.
+fn entry(client: &Client, wanted: &Wanted) -> Entry {
+    let member = |info: &bytes::Bytes| -> Member { client.session.member(info.clone()) };
+    Entry {
+        member: wanted.features.presence.then(|| member(&wanted.info)),
+        is_positioned: wanted.features.positioned,
+        since: wanted.since.clone(),
     }
 }
 
 /// A connection was moved within an audience: its session, or its unfinished wish, learns the new place.
 fn relocate(client: &mut Client, key: ChannelKey, place: u32) {
     client.session.relocate(key, place);
-    for (_, joined) in client.listening.iter_mut().flat_map(|listening| &mut listening.channels) {
-        if let Some((joined_key, joined_place)) = joined
-            && *joined_key == key
-        {
-            *joined_place = place;
+    for pending in client.listening.iter_mut().flat_map(|listening| &mut listening.channels) {
+        if let Some(joined) = pending.joined.as_mut().filter(|joined| joined.key == key) {
+            joined.place = place;
         }
     }
 }

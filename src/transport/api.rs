@@ -1,7 +1,8 @@
-//! The server API over HTTP/1.1: the order of checks and the bodies of server-api 1.2–1.6.
+//! The server API over HTTP/1.1: the order of checks and the bodies of server-api 1.2–1.7.
 
 use super::{Answer, Endpoint};
 use crate::api::batch::Batch;
+use crate::api::legacy::{self, Legacy, LegacyReply};
 use crate::api::{ApiError, ErrorMode, METHODS, Method, Outcome, batch};
 use crate::config::settings::HttpApi;
 use crate::proto::api::Command;
@@ -13,16 +14,45 @@ use subtle::ConstantTimeEq;
 pub struct Call {
     /// What to do.
     pub work: Work,
-    /// How errors travel.
-    pub mode: ErrorMode,
+    /// How it is answered.
+    pub form: Form,
 }
 
+/// One thing to do, or why that is refused.
+pub type Task = Result<(&'static Method, Command), ApiError>;
+
 /// What a call asks for.
+#[allow(clippy::large_enum_variant)] // It lives on the stack for one call.
 pub enum Work {
     /// One method.
-    Method(&'static Method, Box<Command>),
-    /// A batch.
-    Batch(Batch),
+    One(&'static Method, Command),
+    /// Several, one after another or all at once.
+    Many {
+        /// In their order.
+        tasks: Vec<Task>,
+        /// All at once.
+        is_parallel: bool,
+    },
+}
+
+/// How the outcomes become an answer.
+#[derive(Debug)]
+pub enum Form {
+    /// `POST /api/<name>`
+    Method(&'static Method, ErrorMode),
+    /// `POST /api/batch`
+    Batch,
+    /// `POST /api`: of each command its id and method; and whether a later one could not be read.
+    Legacy(Vec<(u32, Option<&'static Method>)>, bool),
+}
+
+/// The outcomes of a call.
+#[allow(clippy::large_enum_variant)] // It lives on the stack for one call.
+pub enum Outcomes {
+    /// Of one method.
+    One(Outcome),
+    /// Of several, in their order.
+    Many(Vec<Outcome>),
 }
 
 /// True when the request carries the key, or none is asked for (server-api 1.3).
@@ -68,43 +98,82 @@ pub fn accept(
         return Err(Answer::empty(401));
     }
     let bad_request = |_| Answer::text(400, "Bad Request");
-    let work = match endpoint {
+    match endpoint {
         Endpoint::Api(at) => {
             let method = METHODS.get(at).ok_or_else(Answer::not_found)?;
-            Work::Method(method, Box::new((method.decode)(request.body).map_err(bad_request)?))
+            let command = (method.decode)(request.body).map_err(bad_request)?;
+            Ok(Call { work: Work::One(method, command), form: Form::Method(method, error_mode(head, settings)) })
         }
-        _ => Work::Batch(batch::decode(request.body).map_err(bad_request)?),
-    };
+        Endpoint::ApiLegacy => Ok(legacy_call(legacy::decode(request.body))),
+        _ => Ok(Call { work: batch_work(batch::decode(request.body).map_err(bad_request)?), form: Form::Batch }),
+    }
+}
+
+fn error_mode(head: &Head<'_>, settings: &HttpApi) -> ErrorMode {
     let asks_transport = head.field("x-centrifugo-error-mode") == Some(b"transport");
-    let mode =
-        if settings.error_mode == "transport" || asks_transport { ErrorMode::Transport } else { ErrorMode::Body };
-    Ok(Call { work, mode })
+    if settings.error_mode == "transport" || asks_transport { ErrorMode::Transport } else { ErrorMode::Body }
+}
+
+/// The tasks of a batch; a `null` among the commands is a bad request.
+pub fn batch_work(batch: Batch) -> Work {
+    let task = |command: Option<Command>| {
+        let command = command.ok_or(ApiError::BAD_REQUEST)?;
+        let method = METHODS.iter().find(|method| (method.is_asked)(&command)).ok_or(ApiError::NOT_FOUND)?;
+        Ok((method, command))
+    };
+    Work::Many { tasks: batch.commands.into_iter().map(task).collect(), is_parallel: batch.is_parallel }
+}
+
+fn legacy_call(legacy: Legacy) -> Call {
+    let (mut heads, mut tasks) = (Vec::new(), Vec::new());
+    for command in legacy.commands {
+        heads.push((command.id, command.request.as_ref().ok().map(|(method, _)| *method)));
+        tasks.push(command.request);
+    }
+    Call { work: Work::Many { tasks, is_parallel: false }, form: Form::Legacy(heads, legacy.is_broken) }
+}
+
+impl Form {
+    /// The answer for these outcomes.
+    pub fn answer(self, outcomes: Outcomes) -> Answer {
+        match (self, outcomes) {
+            (Form::Method(method, mode), Outcomes::One(outcome)) => answer(method, &outcome, mode),
+            (Form::Batch, Outcomes::Many(replies)) => {
+                let mut body = Vec::with_capacity(64);
+                let encoded = batch::encode(replies, &mut body);
+                finish(200, encoded, body)
+            }
+            (Form::Legacy(_, true), _) => Answer::text(400, "Bad Request"),
+            (Form::Legacy(heads, false), Outcomes::Many(outcomes)) => {
+                let reply = |((id, method), outcome)| LegacyReply { id, method, outcome };
+                let replies: Vec<LegacyReply> = heads.into_iter().zip(outcomes).map(reply).collect();
+                let mut body = Vec::with_capacity(64);
+                let encoded = legacy::encode(&replies, &mut body);
+                finish(200, encoded, body)
+            }
+            _ => unreachable!("one method has one outcome, a list of tasks has many"),
+        }
+    }
 }
 
 /// The answer to one method.
-pub fn answer(method: &Method, outcome: &Outcome, mode: ErrorMode) -> Answer {
+fn answer(method: &Method, outcome: &Outcome, mode: ErrorMode) -> Answer {
     let mut body = Vec::with_capacity(64);
-    let (status, encoded) = match (&outcome.error, mode) {
-        (Some(error), ErrorMode::Transport) => (ApiError::status_of(error.code), json::encode(error, &mut body)),
-        (Some(error), ErrorMode::Body) => {
+    if let (Some(error), ErrorMode::Transport) = (&outcome.error, mode) {
+        let encoded = json::encode(error, &mut body);
+        return finish(ApiError::status_of(error.code), encoded, body);
+    }
+    let encoded = match &outcome.error {
+        Some(error) => {
             body.extend_from_slice(b"{\"error\":");
-            (200, json::encode(error, &mut body))
+            json::encode(error, &mut body)
         }
-        (None, _) => {
+        None => {
             body.extend_from_slice(b"{\"result\":");
-            (200, (method.encode_result)(outcome, &mut body))
+            (method.encode_result)(outcome, &mut body)
         }
     };
-    if body.starts_with(b"{\"error\":") || body.starts_with(b"{\"result\":") {
-        body.push(b'}');
-    }
-    finish(status, encoded, body)
-}
-
-/// The answer to a batch.
-pub fn answer_batch(replies: Vec<Outcome>) -> Answer {
-    let mut body = Vec::with_capacity(64);
-    let encoded = batch::encode(replies, &mut body);
+    body.push(b'}');
     finish(200, encoded, body)
 }
 

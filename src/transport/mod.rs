@@ -21,10 +21,19 @@ pub enum Endpoint {
     Api(usize),
     /// `/api/batch`
     ApiBatch,
+    /// `/api`: the legacy form.
+    ApiLegacy,
     /// `/health`
     Health,
     /// `/metrics`
     Metrics,
+}
+
+impl Endpoint {
+    /// True when it asks for the key of the API.
+    pub fn is_api(self) -> bool {
+        matches!(self, Endpoint::Api(_) | Endpoint::ApiBatch | Endpoint::ApiLegacy)
+    }
 }
 
 /// Which endpoints a listener serves.
@@ -73,8 +82,13 @@ fn api_paths(settings: &Settings) -> Vec<(String, Endpoint)> {
     }
     let prefix = settings.http_api.handler_prefix.trim_end_matches('/');
     let methods = METHODS.iter().enumerate().map(|(at, m)| (format!("{prefix}/{}", m.name), Endpoint::Api(at)));
-    methods.chain([(format!("{prefix}/batch"), Endpoint::ApiBatch)]).collect()
+    // Under the root every path that nothing else answers is the legacy endpoint.
+    let legacy = if prefix.is_empty() { ANY_PATH } else { prefix };
+    methods.chain([(format!("{prefix}/batch"), Endpoint::ApiBatch), (legacy.into(), Endpoint::ApiLegacy)]).collect()
 }
+
+/// Answers what nothing else does.
+const ANY_PATH: &str = "*";
 
 /// A prefix without its trailing slash; `/` itself stays.
 fn trimmed(prefix: &str) -> String {
@@ -100,7 +114,8 @@ impl Routes {
     /// What answers this request. Paths match exactly, after percent-decoding.
     pub fn find(&self, head: &Head<'_>) -> Option<Endpoint> {
         let path = head.path_decoded()?;
-        self.0.iter().find(|(known, _)| *known == path).map(|(_, endpoint)| *endpoint)
+        let found = self.0.iter().find(|(known, _)| *known == path);
+        found.or_else(|| self.0.iter().find(|(known, _)| known == ANY_PATH)).map(|(_, endpoint)| *endpoint)
     }
 }
 

@@ -1,0 +1,147 @@
+//! What this core does as the owner of a channel: members come and go, positions and pages are read.
+
+use super::message::{Departure, Entry, Frames, Rendered};
+use super::{Message, Shard};
+use crate::api::{self, ApiError, Outcome, OwnerQuestion, history, presence, presence_stats};
+use crate::channel::history::Page;
+use crate::id::Core;
+use crate::proto::client::{ClientInfo, Join, Leave, Push, Reply};
+use crate::protocol::frame::{self, Rendition};
+use crate::protocol::reply;
+use crate::session::Entered;
+use crate::tally::Action;
+use std::cmp::Ordering;
+use std::sync::Arc;
+use std::time::Duration;
+
+impl Shard {
+    /// How long a position of the channel outlives its last use. The namespace may have gone with a reload.
+    fn meta_ttl(&self, channel: &str) -> Duration {
+        self.policy.rules.namespace(channel).map_or(Duration::from_secs(60), |namespace| namespace.meta_ttl())
+    }
+
+    /// The gauges of what this core owns.
+    pub(super) fn store_gauges(&self) {
+        let totals = self.store.totals();
+        self.counters.channels_with_state.set(self.store.len() as u64);
+        self.counters.history_publications.set(totals.publications as u64);
+        self.counters.history_bytes.set(totals.bytes as u64);
+        self.counters.presence_entries.set(totals.members as u64);
+    }
+
+    /// A core wants these feeds of the channel from now on.
+    pub(super) fn listen_owned(&mut self, channel: &Arc<str>, from: Core, feeds: u8) {
+        let before = self.store.heard();
+        self.store.listen(channel, from, feeds);
+        match self.store.heard().cmp(&before) {
+            Ordering::Greater => self.counters.actions.add(Action::BrokerSubscribe),
+            Ordering::Less => self.counters.actions.add(Action::BrokerUnsubscribe),
+            Ordering::Equal => {}
+        }
+        self.gauges();
+        self.store_gauges();
+    }
+
+    /// A subscriber comes: into presence, and it is told where it stands.
+    pub(super) fn enter_owned(&mut self, channel: &Arc<str>, entry: Entry) -> Entered {
+        if let Some(member) = entry.member {
+            self.counters.actions.add(Action::AddPresence);
+            self.store.enter(channel, member);
+            self.store_gauges();
+        }
+        if !entry.is_positioned {
+            return Entered::default();
+        }
+        let meta_ttl = self.meta_ttl(channel);
+        let stream = self.store.stream(channel, meta_ttl, self.now.mono, &mut self.random);
+        let mut entered = Entered { top: Some(stream.top()), ..Entered::default() };
+        if let Some(since) = entry.since {
+            // Who does not want the publications is told about them however many they are.
+            let limit = if since.publications_max == 0 { usize::MAX } else { since.publications_max };
+            entered.is_recovered = stream.recovers(&since.position, limit);
+            if entered.is_recovered && since.publications_max > 0 {
+                entered.publications = stream.read(&Page { since: Some(since.position.offset), ..Page::default() });
+            }
+        }
+        entered
+    }
+
+    /// A subscriber has left.
+    pub(super) fn depart_owned(&mut self, channel: &Arc<str>, departure: Departure) {
+        if departure.presence {
+            self.counters.actions.add(Action::RemovePresence);
+            self.store.leave(channel, departure.client);
+            self.store_gauges();
+        }
+        if let Some(info) = departure.info {
+            self.announce_owned(channel, info, false);
+        }
+    }
+
+    /// Those who want to know are told who has come or gone.
+    pub(super) fn announce_owned(&mut self, channel: &Arc<str>, info: ClientInfo, has_come: bool) {
+        let Some((name, interest)) = self.store.listeners(channel) else { return };
+        let (name, interest) = (name.clone(), interest);
+        let mut push = Push { channel: name.to_string(), ..Push::default() };
+        if has_come {
+            self.counters.joins_sent.add(1);
+            self.counters.joins_received.add(1);
+            push.join = Some(Join { info: Some(info) });
+        } else {
+            self.counters.leaves_sent.add(1);
+            self.counters.leaves_received.add(1);
+            push.leave = Some(Leave { info: Some(info) });
+        }
+        let message = Reply { push: Some(push), ..Reply::default() };
+        let mut frames = Frames::default();
+        for rendition in Rendition::ALL.iter().filter(|r| interest.wants_joins(**r)) {
+            self.scratch.clear();
+            // Information that is no JSON cannot be told to JSON subscribers; they go without.
+            if reply::encode_reply(rendition.protocol(), &message, &mut self.scratch).is_ok() {
+                frames.set(*rendition, Rendered::Frame(frame::frame(*rendition, &self.scratch)));
+            }
+        }
+        for core in interest.cores_with_joins() {
+            if core == self.core {
+                self.deliver_joins(&name, &frames);
+            } else {
+                self.send(core, Message::DeliverJoins { channel: name.clone(), frames: frames.clone() });
+            }
+        }
+    }
+
+    /// Answers a question about a channel of this core.
+    pub(super) fn ask_owned(&mut self, channel: &Arc<str>, question: OwnerQuestion) -> Outcome {
+        self.counters.actions.add(match question {
+            OwnerQuestion::Presence => Action::Presence,
+            OwnerQuestion::PresenceStats => Action::PresenceStats,
+            OwnerQuestion::History(..) => Action::History,
+            OwnerQuestion::HistoryRemove => Action::HistoryRemove,
+        });
+        match question {
+            OwnerQuestion::Presence => {
+                let result = presence::result(self.store.presence(channel));
+                Outcome { presence: Some(result), ..Outcome::default() }
+            }
+            OwnerQuestion::PresenceStats => {
+                let result = presence_stats::result(self.store.presence(channel));
+                Outcome { presence_stats: Some(result), ..Outcome::default() }
+            }
+            OwnerQuestion::History(page, epoch) => self.history_owned(channel, &page, &epoch),
+            OwnerQuestion::HistoryRemove => {
+                self.store.remove_history(channel);
+                self.store_gauges();
+                Outcome { history_remove: Some(Default::default()), ..Outcome::default() }
+            }
+        }
+    }
+
+    fn history_owned(&mut self, channel: &Arc<str>, page: &Page, epoch: &str) -> api::Outcome {
+        let meta_ttl = self.meta_ttl(channel);
+        let (publications, top) = self.store.read(channel, page, meta_ttl, self.now.mono, &mut self.random);
+        if !epoch.is_empty() && *epoch != *top.epoch {
+            return ApiError::UNRECOVERABLE_POSITION.outcome();
+        }
+        Outcome { history: Some(history::result(publications, &top)), ..Outcome::default() }
+    }
+}
