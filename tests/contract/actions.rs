@@ -176,10 +176,13 @@ fn disconnect_closes_with_code_and_reason() {
     }
 }
 
+/// The payload of a close frame; `None` when the stream ends without one.
+type Close = Option<&'static [u8]>;
+
 #[test]
 fn odd_codes_are_passed_on_as_they_are() {
     let reason = "x".repeat(124);
-    let rows: &[(&str, String, &[Option<&[u8]>])] = &[
+    let rows: &[(&str, String, &[Close])] = &[
         // 3503 would be as good: no client can depend on 0.
         ("D31 code 0", r#"{"disconnect":{}}"#.into(), &[Some(b"\0\0"), Some(b"\x0d\xafforce disconnect")]),
         (

@@ -180,7 +180,7 @@ fn a_call_may_turn_joins_on_and_off() {
         // Whoever joins without `join_leave` is not told of.
         api.ok("subscribe", r#"{"user":"quiet","channel":"pres:x"}"#);
         quiet.expect("off", &mut names, r#"{"push":{"channel":"pres:x","subscribe":{}}}"#);
-        each_got_nothing("off", &mut [quiet], &mut api, "quiet");
-        each_got_nothing("off", &mut [loud], &mut api, "loud");
+        each_got_nothing("off", std::slice::from_mut(&mut quiet), &mut api, "quiet");
+        each_got_nothing("off", std::slice::from_mut(&mut loud), &mut api, "loud");
     }
 }
