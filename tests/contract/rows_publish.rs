@@ -165,6 +165,18 @@ pub const BROADCAST: &[Row] = &[
     fails("C8", "broadcast", r#"{"channels":["a"],"b64data":"!"}"#, 107),
     fails("C8.nothing", "broadcast", r#"{"channels":["a"],"data":1,"b64data":"\n"}"#, 107),
     gives(
+        "C8.both",
+        "broadcast",
+        r#"{"channels":["hist:q3"],"data":{},"b64data":"MQ=="}"#,
+        r#"{"responses":[{"result":{"offset":1,"epoch":"<q3>"}}]}"#,
+    ),
+    gives(
+        "C8.which",
+        "history",
+        r#"{"channel":"hist:q3","limit":1}"#,
+        r#"{"publications":[{"data":1,"offset":1}],"epoch":"<q3>","offset":1}"#,
+    ),
+    gives(
         "C9",
         "broadcast",
         r#"{"channels":["hist:q1"],"data":2,"skip_history":true}"#,
