@@ -174,6 +174,7 @@ counters! {
         receive_buffers_empty, Counter, "corecast_receive_buffers_exhausted_total", [],
             "Receives that found no free buffer.";
         accept_errors, Counter, "corecast_accept_errors_total", [], "Failed accepts, for want of descriptors mostly.";
+        tls_errors, Counter, "corecast_tls_errors_total", [], "Encrypted connections ended by an error of TLS.";
         decode_panics, Counter, "corecast_decode_panics_total", [],
             "Connections closed because decoding their bytes panicked.";
         connections, Gauge, "corecast_sockets", [], "Open sockets.";

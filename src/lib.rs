@@ -28,6 +28,8 @@ pub mod api;
 
 pub mod transport;
 
+pub mod http2;
+
 pub mod conn;
 
 pub mod shard;

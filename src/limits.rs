@@ -42,6 +42,13 @@ pub const HTTP_BODY_TIMEOUT_MS: u64 = 30_000;
 /// Silence between two requests of a connection; then it is closed.
 pub const HTTP_IDLE_TIMEOUT_MS: u64 = 300_000;
 
+/// Ciphertext of one connection that the kernel has not taken yet, apart from the last record's overhead; then nothing
+/// more is encrypted and the rest waits in the outbox. Four records of the largest size.
+pub const TLS_BUFFER_BYTES: usize = 64 << 10;
+
+/// Between two looks at the files of certificates; a change counts when two looks have found the same.
+pub const CERTIFICATE_LOOK_MS: u64 = 2_000;
+
 /// How long the server waits for the peer's close frame or end of stream after its own (Centrifugo: 5 s).
 pub const CLOSE_TIMEOUT_MS: u64 = 5_000;
 
@@ -82,10 +89,54 @@ pub const DESCRIPTORS_RESERVED: usize = 64;
 /// Locked memory that one core's rings need; glommio fails only at join when it is missing.
 pub const MEMLOCK_BYTES_PER_CORE: u64 = 512 << 10;
 
+/// GRPC calls of one connection that are in flight at once; the peer is told, further streams are refused.
+pub const HTTP2_STREAMS_MAX: u32 = 250;
+
+/// Decoded fields of one HTTP/2 request; more is answered with 431, much more ends the connection.
+pub const HTTP2_HEAD_BYTES_MAX: u32 = 16 << 10;
+
+/// Streams of one connection that the peer reset before they were looked at; then it is told to be calm and is cut.
+pub const HTTP2_RESETS_UNSEEN_MAX: usize = 20;
+
+/// Calls that the peer cancelled while they were carried out, less those that were answered: a peer that only makes
+/// work is told to be calm and is cut.
+pub const HTTP2_CANCELS_MAX: u32 = 500;
+
+/// Streams of one connection that the server reset because of the peer's errors; then the same.
+pub const HTTP2_ERRORS_MAX: usize = 1024;
+
+/// Body bytes that may be under way on one HTTP/2 stream before the server asks for more.
+pub const HTTP2_STREAM_WINDOW_BYTES: u32 = 256 << 10;
+
+/// The same for all streams of a connection together.
+pub const HTTP2_WINDOW_BYTES: u32 = 1 << 20;
+
+/// Bytes of one stream's answers that wait for the peer's window before its next request is read (reflection).
+pub const HTTP2_STREAM_BUFFER_BYTES: usize = 64 << 10;
+
+/// Output of an HTTP/2 connection that nobody took; above it the connection makes no more and stops reading.
+pub const HTTP2_OUTPUT_BYTES_MAX: usize = 256 << 10;
+
+/// Time for the preface of an HTTP/2 connection; then it is closed.
+pub const HTTP2_PREFACE_TIMEOUT_MS: u64 = 10_000;
+
+/// Silence of an HTTP/2 peer after which it is pinged.
+pub const HTTP2_SILENCE_MS: u64 = 60_000;
+
+/// Time for any sign of life after the ping; then the connection is closed.
+pub const HTTP2_PING_TIMEOUT_MS: u64 = 20_000;
+
+/// One GRPC message when the option does not say otherwise (as GRPC's libraries have it).
+pub const GRPC_MESSAGE_BYTES: usize = 4 << 20;
+
+/// One request to health or reflection, which ask for no key.
+pub const GRPC_OPEN_MESSAGE_BYTES_MAX: usize = 16 << 10;
+
 const _: () = {
     assert!(RECEIVE_BUFFERS.is_power_of_two(), "the buffer ring masks its index");
     assert!(CORES_MAX <= 64, "interest is one word per rendition");
     assert!(WRITES_PER_SLICE <= 128, "nothing waits for more than one slice");
     assert!(INPUT_BYTES_PAUSE >= RECEIVE_BUFFER_BYTES, "one buffer always fits");
+    assert!(HTTP2_STREAM_WINDOW_BYTES <= HTTP2_WINDOW_BYTES, "one stream alone can use its window");
     assert!(MESH_QUEUE_MESSAGES >= INBOX_PER_TURN, "a turn can empty what a turn may take");
 };

@@ -1,11 +1,15 @@
 //! The composition root: settings in, parts joined, run until signalled.
 
 use crate::api::info;
+use crate::config::TlsPort;
 use crate::config::settings::Settings;
+use crate::conn::Door;
 use crate::counters::Counters;
+use crate::http2;
 use crate::id::Core;
 use crate::limits;
 use crate::metrics;
+use crate::runtime::certificates::{Certificates, Encryption};
 use crate::runtime::clocks::Clock;
 use crate::runtime::launch::{self, CoreParts};
 use crate::runtime::shutdown::{self, End, Wish};
@@ -16,7 +20,7 @@ use crate::shard::{Message, Placement, Shard, Shared};
 use crate::transport::admission::Gate;
 use crate::transport::{Routes, Scope};
 use crate::wire::handshake::Origins;
-use crossbeam_channel::{Receiver, unbounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, unbounded};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use std::net::{SocketAddr, TcpListener};
@@ -43,7 +47,8 @@ pub fn run(settings: Settings, reread: &Reread) -> Ended {
     probe::try_ring()?;
     let policy = Arc::new(Policy::new(&settings)?);
     let wishes = shutdown::signals().map_err(|e| format!("signal handlers cannot be installed: {e}"))?;
-    let ports = Ports::bind(&settings, cpus.len())?;
+    let certificates = Certificates::new(&settings)?;
+    let ports = Ports::bind(&settings, &certificates, cpus.len())?;
     let connections_max = connections_max(descriptors, cpus.len())?;
     let shared = Arc::new(share(&settings, cpus.len(), ports.addresses[0])?);
     write_pid(&settings.pid_file)?;
@@ -57,34 +62,37 @@ pub fn run(settings: Settings, reread: &Reread) -> Ended {
     );
     let (cores, reports) = start(ports.listeners, &cpus, &shared, &policy, connections_max)?;
     for (address, what) in ports.addresses.iter().zip(&ports.endpoints) {
-        tracing::info!("serving {what} endpoints on {address}");
+        tracing::info!("serving {what} on {address}");
     }
-    serve(&cores, &wishes, reread);
+    serve(&cores, &wishes, reread, &certificates);
     stop(&cores, &reports, &shared)
 }
 
 /// Waits for the signal to stop; applies what may be reloaded until then.
-fn serve(cores: &mesh::Outside<Message>, wishes: &Receiver<Wish>, reread: &Reread) {
-    for wish in wishes {
-        match wish {
-            Wish::Stop(name) => {
+fn serve(cores: &mesh::Outside<Message>, wishes: &Receiver<Wish>, reread: &Reread, certificates: &Certificates) {
+    loop {
+        match wishes.recv_timeout(Duration::from_millis(limits::CERTIFICATE_LOOK_MS)) {
+            Ok(Wish::Stop(name)) => {
                 tracing::info!("signal received: {name}");
                 return;
             }
-            Wish::Reload => reload(cores, reread),
+            Ok(Wish::Reload) => reload(cores, reread, certificates),
+            Err(RecvTimeoutError::Timeout) => certificates.look(),
+            Err(RecvTimeoutError::Disconnected) => return,
         }
     }
 }
 
 /// All or nothing: settings that do not hold leave the old ones in force.
-fn reload(cores: &mesh::Outside<Message>, reread: &Reread) {
-    let policy = reread().and_then(|settings| Policy::new(&settings));
-    match policy {
-        Ok(policy) => {
+fn reload(cores: &mesh::Outside<Message>, reread: &Reread, certificates: &Certificates) {
+    let new = reread().and_then(|settings| Ok((Policy::new(&settings)?, certificates.prepare(&settings)?)));
+    match new {
+        Ok((policy, replacement)) => {
             let policy = Arc::new(policy);
             for core in 0..cores.cores() {
                 cores.send(core, Message::Reload(policy.clone()));
             }
+            replacement.apply();
             tracing::info!("configuration successfully reloaded");
         }
         Err(error) => tracing::error!(error, "configuration not reloaded, the former one stays in force"),
@@ -103,42 +111,59 @@ fn stop(cores: &mesh::Outside<Message>, reports: &Receiver<Report>, shared: &Sha
     }
 }
 
+/// Where a port is, and the options that say so.
+struct Place<'a> {
+    option: &'static str,
+    address: &'a str,
+    port: u16,
+}
+
 /// The bound sockets, by core.
 struct Ports {
     listeners: Vec<Vec<Listener>>,
     addresses: Vec<SocketAddr>,
-    endpoints: Vec<&'static str>,
+    endpoints: Vec<String>,
 }
 
 impl Ports {
-    fn bind(settings: &Settings, cores: usize) -> Result<Ports, Failure> {
+    fn bind(settings: &Settings, certificates: &Certificates, cores: usize) -> Result<Ports, Failure> {
         let server = &settings.http_server;
+        let external = certificates.of(TlsPort::External);
         let mut ports =
             Ports { listeners: (0..cores).map(|_| Vec::new()).collect(), addresses: Vec::new(), endpoints: Vec::new() };
+        let routes = |scope| Door::Http(Arc::new(Routes::new(settings, scope)));
         if server.internal_port.is_empty() {
-            ports.add(settings, &server.address, server.port, "http_server", Scope::All)?;
-            return Ok(ports);
+            let place = Place { option: "http_server.", address: &server.address, port: server.port };
+            ports.add(&place, routes(Scope::All), "websocket, api", external)?;
+            return ports.with_grpc(settings, certificates);
         }
         let internal_port = server.internal_port.parse().map_err(|_| {
             format!("http_server.internal_port is \"{}\": a port number is expected", server.internal_port)
         })?;
         let internal = if server.internal_address.is_empty() { &server.address } else { &server.internal_address };
-        ports.add(settings, &server.address, server.port, "http_server", Scope::External)?;
-        ports.add(settings, internal, internal_port, "http_server.internal", Scope::Internal)?;
-        Ok(ports)
+        let tls = certificates.of(TlsPort::Internal);
+        let place = Place { option: "http_server.", address: &server.address, port: server.port };
+        ports.add(&place, routes(Scope::External), "websocket", external)?;
+        let place = Place { option: "http_server.internal_", address: internal, port: internal_port };
+        ports.add(&place, routes(Scope::Internal), "api", tls)?;
+        ports.with_grpc(settings, certificates)
     }
 
-    fn add(
-        &mut self,
-        settings: &Settings,
-        address: &str,
-        port: u16,
-        option: &str,
-        scope: Scope,
-    ) -> Result<(), Failure> {
-        let separator = if option.contains('.') { '_' } else { '.' };
+    /// Adds the port of the GRPC API, if it is switched on.
+    fn with_grpc(mut self, settings: &Settings, certificates: &Certificates) -> Result<Ports, Failure> {
+        let grpc = &settings.grpc_api;
+        if grpc.enabled {
+            let place = Place { option: "grpc_api.", address: &grpc.address, port: grpc.port };
+            let door = Door::Grpc(Arc::new(http2::Options::new(grpc)));
+            self.add(&place, door, "grpc api", certificates.of(TlsPort::Grpc))?;
+        }
+        Ok(self)
+    }
+
+    fn add(&mut self, place: &Place<'_>, door: Door, what: &str, tls: Option<Arc<Encryption>>) -> Result<(), Failure> {
+        let Place { option, address, port } = *place;
         let wanted = listener::address(address, port)
-            .map_err(|e| format!("{option}{separator}address: {e}; leave it empty for all interfaces"))?;
+            .map_err(|e| format!("{option}address: {e}; leave it empty for all interfaces"))?;
         let sockets = listener::bind(wanted, self.listeners.len(), limits::LISTEN_BACKLOG).map_err(|e| {
             let remedy = match e.kind() {
                 std::io::ErrorKind::AddrInUse => "another process listens there: stop it or choose another port",
@@ -146,17 +171,12 @@ impl Ports {
                 std::io::ErrorKind::AddrNotAvailable => "no interface of this machine has that address",
                 _ => "see the error",
             };
-            format!("{option}{separator}port: {wanted} cannot be bound ({e}): {remedy}")
+            format!("{option}port: {wanted} cannot be bound ({e}): {remedy}")
         })?;
-        let routes = Arc::new(Routes::new(settings, scope));
         self.addresses.push(local_address(&sockets, wanted));
-        self.endpoints.push(match scope {
-            Scope::All => "websocket, api",
-            Scope::External => "websocket",
-            Scope::Internal => "api",
-        });
+        self.endpoints.push(format!("{what} endpoints{}", if tls.is_some() { " with TLS" } else { "" }));
         for (core, socket) in self.listeners.iter_mut().zip(sockets) {
-            core.push(Listener { socket, routes: routes.clone() });
+            core.push(Listener { socket, door: door.clone(), tls: tls.clone() });
         }
         Ok(())
     }

@@ -31,7 +31,31 @@ const ROWS: &[Row] = &[
     ),
     ("Transports", "permessage-deflate", NotYet, ""),
     ("Transports", "SSE, HTTP stream, emulation, WebTransport, unidirectional transports", NotYet, ""),
-    ("Transports", "TLS, HTTP/2, HTTP/3", NotYet, ""),
+    (
+        "Transports",
+        "TLS 1.2 and 1.3 on the HTTP ports, `tls_external`, `internal_tls`; PEM as path, text or base64",
+        Works,
+        "the_api_and_websockets_work_over_tls",
+    ),
+    (
+        "Transports",
+        "clients show a certificate where `client_ca_pem` is set",
+        Works,
+        "clients_show_a_certificate_where_an_authority_is_named",
+    ),
+    (
+        "Transports",
+        "certificates are replaced without a restart, when their files change and on SIGHUP",
+        Works,
+        "a_certificate_is_replaced_while_old_connections_go_on",
+    ),
+    (
+        "Transports",
+        "plain HTTP on an encrypted port is answered by a TLS alert",
+        Differs("nothing is said in clear"),
+        "what_is_no_tls_is_turned_away_and_counted",
+    ),
+    ("Transports", "HTTP/2, HTTP/3, `tls_autocert`", NotYet, ""),
     (
         "Client protocol",
         "`connect` with JWT, anonymous, insecure and trusted-header access",

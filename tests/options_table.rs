@@ -100,7 +100,9 @@ fn every_option_is_read_from_its_variable_or_told_not_to_be_served() {
 fn every_flag_is_read_or_told_not_to_be_served() {
     for name in table().names.iter().filter(|name| name.flag) {
         let flags = vec![(name.text.to_owned(), variable_text(&sample(name)))];
-        let loaded = load(&Sources { file: None, flags, ..Sources::of_file("", "") });
+        let env = company(name).into_iter();
+        let env = env.map(|(path, value)| (format!("CENTRIFUGO_{}", env_suffix(&path)), variable_text(&value)));
+        let loaded = load(&Sources { file: None, flags, env: env.collect(), ..Sources::of_file("", "") });
         check(name, &format!("--{}", name.text), loaded, name.text);
     }
 }
@@ -174,6 +176,7 @@ fn sample(name: &Name) -> Json {
         ("type", _) => json!("redis"),
         ("internal_port" | "port", Kind::Text) => json!("9001"),
         ("user_id_claim", _) => json!("uid"),
+        ("min_version", _) => json!("1.3"),
         (_, Kind::Bool) => json!(true),
         (_, Kind::Int) => json!(77),
         (_, Kind::Duration) => json!("9s"),
@@ -225,6 +228,12 @@ fn company(name: &Name) -> Vec<(String, Json)> {
             };
             vec![(enabled.to_owned(), json!(true))]
         }
+        _ if is_served(path) && path.ends_with("tls.enabled") => match name.dialect {
+            Dialect::V5 => [format!("{}_cert", name.text), format!("{}_key", name.text)],
+            Dialect::V6 => [path.replace("enabled", "cert_pem"), path.replace("enabled", "key_pem")],
+        }
+        .map(|key| (key, json!("/sample")))
+        .to_vec(),
         _ => Vec::new(),
     }
 }

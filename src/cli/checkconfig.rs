@@ -2,6 +2,7 @@
 
 use super::{Answer, source::Place};
 use crate::config::{Warning, WarningKind};
+use crate::runtime::certificates::Certificates;
 use clap::ArgMatches;
 
 /// Silent when everything has an effect; else one line for each thing that has none.
@@ -11,6 +12,7 @@ pub(super) fn run(matches: &ArgMatches) -> Answer {
     if loaded.file.is_none() {
         return Err("config file not found".into());
     }
+    Certificates::new(&loaded.settings).map_err(|error| format!("error getting TLS certificates: {error}"))?;
     if matches.get_flag("strict") {
         let unknown: Vec<&str> = loaded.warnings.iter().filter_map(unknown_key).collect();
         if !unknown.is_empty() {

@@ -7,13 +7,16 @@ use super::{
     error::{Failure, LoadError},
     file,
     items::{Item, Reader},
-    served::{Bind, NAMESPACE, NAMESPACES, ROWS, SUBSCRIPTION_TOKEN_ENABLED, TOKEN, TOKEN_SECTIONS, WITHOUT_NAMESPACE},
+    pem::{self, Pem},
+    served::{
+        Bind, NAMESPACE, NAMESPACES, ROWS, SUBSCRIPTION_TOKEN_ENABLED, TLS, TOKEN, TOKEN_SECTIONS, WITHOUT_NAMESPACE,
+        tls_object,
+    },
     settings::{Namespace, Settings, Token},
     table::{Dialect, table},
-    tree, unserved, validate,
+    tls, tree, unserved, validate,
     value::{Value, from_text},
 };
-use base64::{Engine, engine::general_purpose::STANDARD};
 use std::{io, path::Path, path::PathBuf};
 
 /// Everything that a configuration comes from. The caller has done the reading.
@@ -69,7 +72,9 @@ pub fn load(sources: &Sources<'_>) -> Result<Loaded, LoadError> {
     flags(&sources.flags, &mut entries)?;
     validate::check(dialect, &entries)?;
     unserved::check(&mut entries)?;
-    let settings = settings(&entries, sources.read)?;
+    let mut settings = settings(&entries, sources.read)?;
+    settings.grpc_api.tls_inherits = tls::grpc_inherits(dialect, &entries);
+    tls::warn(&mut entries);
     warn_insecure(&settings, &mut entries);
     let file = sources.file.as_ref().map(|(path, _)| path.clone());
     Ok(Loaded { settings, warnings: entries.warnings, file, dialect })
@@ -101,6 +106,9 @@ fn settings(entries: &Entries, read: Read<'_>) -> Result<Settings, LoadError> {
     settings.client.token = token(TOKEN_SECTIONS[0])?;
     if entries.is_on(SUBSCRIPTION_TOKEN_ENABLED) {
         settings.client.subscription_token = Some(token(TOKEN_SECTIONS[1])?);
+    }
+    for section in tls::SECTIONS {
+        fill(TLS, tls_object(&mut settings, section), |field| at(&format!("{section}.{field}")), read)?;
     }
     let without = &mut settings.channel.without_namespace;
     fill(NAMESPACE, without, |field| at(&format!("{WITHOUT_NAMESPACE}{field}")), read)?;
@@ -141,15 +149,14 @@ fn fill<'e, T>(
 
 /// PEM text, else base64 of it, else a path to it.
 fn pem(entry: &Entry, read: Read<'_>) -> Result<Value, LoadError> {
-    const BEGIN: &str = "-----BEGIN ";
     let Value::Text(text) = &entry.value else { return Ok(entry.value.clone()) };
-    let is_pem = |bytes: Vec<u8>| String::from_utf8(bytes).ok().filter(|text| text.contains(BEGIN));
-    if text.is_empty() || text.contains(BEGIN) {
+    if text.is_empty() {
         return Ok(entry.value.clone());
     }
-    let compact: String = text.split_whitespace().collect();
-    let decoded = STANDARD.decode(compact).ok().and_then(is_pem);
-    let found = decoded.or_else(|| read(Path::new(text)).ok().and_then(is_pem));
+    let found = match Pem::of(text) {
+        Pem::Text(text) => Some(text),
+        Pem::File(path) => read(&path).ok().and_then(pem::text),
+    };
     found.map(Value::Text).ok_or_else(|| {
         let error = entry.error(Failure::Token, "expected PEM text, base64 of PEM, or the path of a PEM file");
         error.remedy("check that the path is readable and that the text begins with -----BEGIN")

@@ -1,4 +1,5 @@
 use super::*;
+use base64::{Engine, engine::general_purpose::STANDARD};
 use std::time::Duration;
 
 fn json(text: &str) -> Sources<'static> {
@@ -172,8 +173,8 @@ fn what_is_not_served_is_warned_about_once_or_refused() {
     for text in [
         r#"{"engine": "redis"}"#,
         r#"{"engine": {"type": "redis"}}"#,
-        r#"{"tls": true}"#,
-        r#"{"http_server": {"tls": {"enabled": true}}}"#,
+        r#"{"tls_autocert": true}"#,
+        r#"{"http_server": {"tls_autocert": {"enabled": true}}}"#,
         r#"{"proxy_connect_endpoint": "http://x"}"#,
         r#"{"client": {"token": {"jwks_public_endpoint": "http://x"}}}"#,
         r#"{"namespaces": [{"name": "ns", "proxy_subscribe": true}]}"#,

@@ -20,6 +20,11 @@ A v5 key is also a variable. A flag beats a variable, a variable beats the file.
 than its default. *Refused*: it is recognised, and a start with something else than its default fails, because going on
 without it would be dangerous.
 
+A `pem` value is PEM text, base64 of it, or the path of a file with it. The TLS objects of the server's own ports
+(`http_server.tls`, `http_server.internal_tls`, `grpc_api.tls`) are of one shape with those of clients: in them
+`server_ca_pem`, `server_name` and `insecure_skip_verify` have no effect, in Centrifugo neither. Who may connect is
+said by `client_ca_pem` alone.
+
 | name | key in v5 | variable | flag | type | default | state |
 |---|---|---|---|---|---|---|
 ";

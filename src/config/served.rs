@@ -1,7 +1,8 @@
 //! Which options reach `Settings`: one row binds a v6 path to its field. Everything else is `unserved`.
 
 use super::{
-    settings::{Namespace, Settings, Token},
+    settings::{Namespace, Settings, Tls, Token},
+    tls::SECTIONS as TLS_SECTIONS,
     value::Value,
 };
 use std::time::Duration;
@@ -29,7 +30,7 @@ pub(super) enum Bind<T> {
 
 use Bind::{Limit, Number, Pem, Period, Port, Prefix, Size, Span, Switch, Text, Words};
 
-/// Options of the tree, without those of tokens and namespaces.
+/// Options of the tree, without those of tokens, TLS objects and namespaces.
 pub(super) const ROWS: &[(&str, Bind<Settings>)] = &[
     ("node.name", Text(|s| &mut s.node.name)),
     ("node.info_metrics_aggregate_interval", Span(|s| &mut s.node.info_metrics_aggregate_interval)),
@@ -39,6 +40,7 @@ pub(super) const ROWS: &[(&str, Bind<Settings>)] = &[
     ("http_server.port", Port(|s| &mut s.http_server.port)),
     ("http_server.internal_address", Text(|s| &mut s.http_server.internal_address)),
     ("http_server.internal_port", Text(|s| &mut s.http_server.internal_port)),
+    ("http_server.tls_external", Switch(|s| &mut s.http_server.tls_external)),
     ("http_api.disabled", Switch(|s| &mut s.http_api.disabled)),
     ("http_api.external", Switch(|s| &mut s.http_api.external)),
     ("http_api.handler_prefix", Prefix(|s| &mut s.http_api.handler_prefix)),
@@ -52,6 +54,7 @@ pub(super) const ROWS: &[(&str, Bind<Settings>)] = &[
     ("grpc_api.error_mode", Text(|s| &mut s.grpc_api.error_mode)),
     ("grpc_api.reflection", Switch(|s| &mut s.grpc_api.reflection)),
     ("grpc_api.max_receive_message_size", Limit(|s| &mut s.grpc_api.max_receive_message_size)),
+    ("grpc_api_tls_disable", Switch(|s| &mut s.grpc_api.tls_disable)),
     ("swagger.enabled", Switch(|s| &mut s.swagger.enabled)),
     ("swagger.handler_prefix", Prefix(|s| &mut s.swagger.handler_prefix)),
     ("websocket.disabled", Switch(|s| &mut s.websocket.disabled)),
@@ -92,6 +95,7 @@ pub(super) const ROWS: &[(&str, Bind<Settings>)] = &[
     ("pid_file", Text(|s| &mut s.pid_file)),
     ("corecast.cores", Limit(|s| &mut s.corecast.cores)),
     ("corecast.http_api.max_body_size", Size(|s| &mut s.corecast.http_api_max_body_size)),
+    ("corecast.tls.min_version", Text(|s| &mut s.corecast.tls_min_version)),
 ];
 
 /// Options under `client.token` and `client.subscription_token`.
@@ -106,6 +110,17 @@ pub(super) const TOKEN: &[(&str, Bind<Token>)] = &[
     ("issuer", Text(|t| &mut t.issuer)),
     ("issuer_regex", Text(|t| &mut t.issuer_regex)),
     ("user_id_claim", Text(|t| &mut t.user_id_claim)),
+];
+
+/// Options of a TLS object. PEM values stay as written: who uses them reads the files, and reads them again.
+pub(super) const TLS: &[(&str, Bind<Tls>)] = &[
+    ("enabled", Switch(|t| &mut t.enabled)),
+    ("cert_pem", Text(|t| &mut t.cert_pem)),
+    ("key_pem", Text(|t| &mut t.key_pem)),
+    ("client_ca_pem", Text(|t| &mut t.client_ca_pem)),
+    ("server_ca_pem", Text(|t| &mut t.server_ca_pem)),
+    ("server_name", Text(|t| &mut t.server_name)),
+    ("insecure_skip_verify", Switch(|t| &mut t.insecure_skip_verify)),
 ];
 
 /// Options of namespaces, and of channels without one.
@@ -140,8 +155,24 @@ pub fn is_served(path: &str) -> bool {
     ROWS.iter().any(|(row, _)| *row == path)
         || path == NAMESPACES
         || path == SUBSCRIPTION_TOKEN_ENABLED
+        || tls_field(path).is_some_and(|(_, field)| TLS.iter().any(|(row, _)| *row == field))
         || token().is_some_and(|field| TOKEN.iter().any(|(row, _)| *row == field))
         || path.strip_prefix(WITHOUT_NAMESPACE).is_some_and(is_served_in_namespace)
+}
+
+/// The section and the field of an option of a TLS object.
+fn tls_field(path: &str) -> Option<(&'static str, &str)> {
+    TLS_SECTIONS.iter().find_map(|section| Some((*section, path.strip_prefix(section)?.strip_prefix('.')?)))
+}
+
+/// The TLS object of a section.
+pub(super) fn tls_object<'a>(settings: &'a mut Settings, section: &str) -> &'a mut Tls {
+    let [main, internal, _] = TLS_SECTIONS;
+    match section {
+        _ if section == main => &mut settings.http_server.tls,
+        _ if section == internal => &mut settings.http_server.internal_tls,
+        _ => &mut settings.grpc_api.tls,
+    }
 }
 
 /// The same for a field of a namespace.
@@ -164,6 +195,10 @@ pub fn read_back(settings: &Settings, path: &str) -> Option<Value> {
     if let Some(field) = path.strip_prefix(WITHOUT_NAMESPACE) {
         let (_, bind) = NAMESPACE.iter().find(|(row, _)| *row == field)?;
         return Some(bind.get(&mut settings.channel.without_namespace));
+    }
+    if let Some((section, field)) = tls_field(path) {
+        let (_, bind) = TLS.iter().find(|(row, _)| *row == field)?;
+        return Some(bind.get(tls_object(&mut settings, section)));
     }
     let [connection, subscription] = TOKEN_SECTIONS;
     let (mut token, field) = match path.strip_prefix(connection) {
@@ -239,6 +274,10 @@ mod tests {
         }
         for (field, _) in TOKEN {
             let path = format!("client.token.{field}");
+            assert_eq!(read_back(&settings, &path), table().opt(&path).map(|opt| opt.default.clone()), "{path}");
+        }
+        for (section, (field, _)) in TLS_SECTIONS.iter().flat_map(|section| TLS.iter().map(move |row| (section, row))) {
+            let path = format!("{section}.{field}");
             assert_eq!(read_back(&settings, &path), table().opt(&path).map(|opt| opt.default.clone()), "{path}");
         }
         for (field, _) in NAMESPACE {

@@ -71,6 +71,32 @@ pub struct HttpServer {
     pub internal_address: String,
     /// Empty: internal endpoints share `port`.
     pub internal_port: String,
+    /// Encrypts `port`, and `internal_port` unless told otherwise.
+    pub tls: Tls,
+    /// `tls` is for `port` alone.
+    pub tls_external: bool,
+    /// Encrypts `internal_port` in place of `tls`.
+    pub internal_tls: Tls,
+}
+
+/// `http_server.tls.*`, `http_server.internal_tls.*`, `grpc_api.tls.*`. PEM values are as written: text, base64 or a
+/// path, so that a file can be read again when it changes.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Tls {
+    /// The rest counts only then.
+    pub enabled: bool,
+    /// The certificate, and those between it and the root.
+    pub cert_pem: String,
+    /// Its private key.
+    pub key_pem: String,
+    /// Who signs the certificates that clients must show. Empty: clients show none.
+    pub client_ca_pem: String,
+    /// For the client's side of a connection; without effect on a server.
+    pub server_ca_pem: String,
+    /// The same.
+    pub server_name: String,
+    /// The same.
+    pub insecure_skip_verify: bool,
 }
 
 /// `http_api.*`
@@ -107,6 +133,12 @@ pub struct GrpcApi {
     pub reflection: bool,
     /// Bytes of one request; 0: 4 MiB.
     pub max_receive_message_size: usize,
+    /// Encrypts the port.
+    pub tls: Tls,
+    /// `grpc_api_tls_disable` of v5: `http_server.tls` does not count here.
+    pub tls_disable: bool,
+    /// Without an own `tls`, `http_server.tls` counts: it was switched on in the words of v5.
+    pub tls_inherits: bool,
 }
 
 /// `swagger.*`
@@ -300,6 +332,8 @@ pub struct Corecast {
     pub cores: usize,
     /// `corecast.http_api.max_body_size`: bytes of one API request; more is refused with 413.
     pub http_api_max_body_size: usize,
+    /// `corecast.tls.min_version`: `1.2` or `1.3`, for all ports.
+    pub tls_min_version: String,
 }
 
 impl Default for Log {
@@ -310,7 +344,15 @@ impl Default for Log {
 
 impl Default for HttpServer {
     fn default() -> HttpServer {
-        HttpServer { address: String::new(), port: 8000, internal_address: String::new(), internal_port: String::new() }
+        HttpServer {
+            address: String::new(),
+            port: 8000,
+            internal_address: String::new(),
+            internal_port: String::new(),
+            tls: Tls::default(),
+            tls_external: false,
+            internal_tls: Tls::default(),
+        }
     }
 }
 
@@ -343,6 +385,9 @@ impl Default for GrpcApi {
             error_mode: String::new(),
             reflection: false,
             max_receive_message_size: 0,
+            tls: Tls::default(),
+            tls_disable: false,
+            tls_inherits: false,
         }
     }
 }
@@ -428,6 +473,6 @@ impl Default for Shutdown {
 
 impl Default for Corecast {
     fn default() -> Corecast {
-        Corecast { cores: 0, http_api_max_body_size: 64 << 20 }
+        Corecast { cores: 0, http_api_max_body_size: 64 << 20, tls_min_version: "1.2".into() }
     }
 }

@@ -19,7 +19,7 @@ pub enum Unserved {
 
 const ENGINE: &str = "this version keeps everything in memory of one node";
 const PROXY: &str = "this version calls no backend: what the proxy decides would go undecided";
-const TLS: &str = "this version does not encrypt connections itself";
+const TLS: &str = "this version does not encrypt that connection, or gets no certificates by itself";
 const TOKEN: &str = "this version checks tokens with the keys of the configuration alone";
 
 /// The rule for the v6 path (or the v5 key) of an option, or for a field of an object, which is not served.
@@ -86,10 +86,9 @@ mod tests {
         for path in [
             "engine.type",
             "broker.enabled",
-            "http_server.tls.enabled",
             "http_server.tls_autocert.enabled",
-            "http_server.internal_tls.enabled",
-            "grpc_api.tls.enabled",
+            "uni_grpc.tls.enabled",
+            "tls_autocert",
             "client.proxy.connect.enabled",
             "channel.proxy.subscribe.endpoint",
             "subscribe_proxy_enabled",

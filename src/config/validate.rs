@@ -6,6 +6,7 @@ use super::{
     entries::Entries,
     error::{Failure, LoadError},
     table::Dialect,
+    tls,
     validate_namespace::{self as namespace},
     value::Value,
 };
@@ -19,6 +20,8 @@ pub(super) fn check(dialect: Dialect, entries: &Entries) -> Result<(), LoadError
     for section in ["client.token.", "client.subscription_token."] {
         token(entries, section)?;
     }
+    tls::check(dialect, entries)?;
+    one_of(entries, "corecast.tls.min_version", &["1.2", "1.3"])?;
     one_of(entries, "http_api.error_mode", &["", "transport"])?;
     if entries.is_on("grpc_api.enabled") {
         one_of(entries, "grpc_api.error_mode", &["", "transport"])?;

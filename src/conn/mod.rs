@@ -8,10 +8,13 @@
 //!          Ending: written out, then shut for writing; input is dropped until the peer is gone or time is up
 //! ```
 //!
+//! A connection of the GRPC port is `Http2` from its first byte until it is `Ending`.
+//!
 //! The change of protocol is a change of state here, not a hand-over: left-over bytes go along. An idle connection owns
 //! no buffer. Not here: what the bytes lead to (`shard`).
 
 use crate::clock::Mono;
+use crate::http2::{self, Http2, StreamKey};
 use crate::id::{Slot, Ticket};
 use crate::limits;
 use crate::protocol::code::Disconnect;
@@ -20,6 +23,7 @@ use crate::session::{Joined, Session, Wanted};
 use crate::transport::Routes;
 use crate::transport::api::Form;
 use crate::wire::{http1, websocket};
+use hashbrown::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,8 +32,6 @@ use std::time::Duration;
 pub struct Conn {
     /// Where it stands.
     pub slot: Slot,
-    /// The endpoints of its listener.
-    pub routes: Arc<Routes>,
     /// Bytes that came and are not used yet.
     pub input: Vec<u8>,
     /// The peer will send nothing more.
@@ -48,12 +50,33 @@ pub enum Kind {
     Http(Http),
     /// Frames.
     WebSocket(Box<WebSocket>),
+    /// Calls over HTTP/2.
+    Http2(Box<Grpc>),
     /// Nothing more is answered.
     Ending(Ending),
 }
 
+/// What a listener speaks.
+#[derive(Clone)]
+pub enum Door {
+    /// HTTP/1.1 to these endpoints.
+    Http(Arc<Routes>),
+    /// GRPC.
+    Grpc(Arc<http2::Options>),
+}
+
+/// HTTP/2 with calls of the API.
+pub struct Grpc {
+    /// Takes bytes apart and puts answers together.
+    pub http2: Http2,
+    /// Calls that are being carried out.
+    pub jobs: HashMap<Ticket, (StreamKey, http2::Form)>,
+}
+
 /// HTTP/1.1.
 pub struct Http {
+    /// The endpoints of its listener.
+    pub routes: Arc<Routes>,
     /// Takes requests apart.
     pub decoder: http1::Decoder,
     /// When the connection is closed unless something happens.
@@ -190,29 +213,21 @@ pub struct Ending {
 
 impl Conn {
     /// A new connection; it must send a request within the time for a head.
-    pub fn new(slot: Slot, routes: Arc<Routes>, now: Mono) -> Conn {
-        let http = Http {
-            decoder: http1::Decoder::new(),
-            deadline: now + Duration::from_millis(limits::HTTP_HEAD_TIMEOUT_MS),
-            waits_for: WaitsFor::Head,
-            pending: None,
+    pub fn new(slot: Slot, door: Door, now: Mono) -> Conn {
+        let kind = match door {
+            Door::Http(routes) => Kind::Http(Http::new(routes, now)),
+            Door::Grpc(options) => {
+                Kind::Http2(Box::new(Grpc { http2: Http2::new(options, now), jobs: HashMap::new() }))
+            }
         };
-        Conn {
-            slot,
-            routes,
-            input: Vec::new(),
-            at_end: false,
-            paused: false,
-            armed: Mono::NEVER,
-            kind: Kind::Http(http),
-        }
+        Conn { slot, input: Vec::new(), at_end: false, paused: false, armed: Mono::NEVER, kind }
     }
-
     /// True while a request or command waits for another core: no further input is looked at.
     pub fn is_waiting(&self) -> bool {
         match &self.kind {
             Kind::Http(http) => http.pending.is_some(),
             Kind::WebSocket(ws) => ws.client.session.is_waiting(),
+            Kind::Http2(grpc) => !grpc.http2.wants_input(),
             Kind::Ending(_) => false,
         }
     }
@@ -222,6 +237,7 @@ impl Conn {
         match &self.kind {
             Kind::Http(http) => http.deadline,
             Kind::WebSocket(ws) => ws.client.session.deadlines().next(),
+            Kind::Http2(grpc) => grpc.http2.deadline(),
             Kind::Ending(ending) => ending.deadline,
         }
     }
@@ -244,6 +260,16 @@ impl Conn {
 }
 
 impl Http {
+    fn new(routes: Arc<Routes>, now: Mono) -> Http {
+        Http {
+            routes,
+            decoder: http1::Decoder::new(),
+            deadline: now + Duration::from_millis(limits::HTTP_HEAD_TIMEOUT_MS),
+            waits_for: WaitsFor::Head,
+            pending: None,
+        }
+    }
+
     /// True when a head was read and its answer is not out yet.
     pub fn is_in_request(&self) -> bool {
         matches!(self.waits_for, WaitsFor::Body | WaitsFor::Answer)

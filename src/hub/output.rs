@@ -5,7 +5,8 @@
 //! Marking is one uninterrupted sweep over an audience; only the writing is sliced.
 //!
 //! Invariants: a connection stands in `next` or in the unwritten part of `pass` if and only if its list is not empty;
-//! a connection with an outbox is blocked and is written to by [`Output::writable`] alone. Marking allocates nothing.
+//! a connection with an outbox is blocked and is written to by [`Output::writable`] alone. One that is blocked without an
+//! outbox waits for bytes that its sink has taken and not sent yet. Marking allocates nothing.
 
 use super::lists::{EMPTY, List, Lists};
 use super::outbox::Outbox;
@@ -14,7 +15,8 @@ use crate::protocol::frame::Block;
 
 /// Where the flush writes. `index` is the place of the connection.
 pub trait Sink {
-    /// Writes without waiting.
+    /// Writes without waiting. After [`Sent::Full`] it is not called again before [`Output::writable`]; then no bytes
+    /// at all may be offered, for a sink that still holds some of its own (ciphertext).
     fn send(&mut self, index: u32, bytes: &[u8]) -> Sent;
     /// Calls [`Output::writable`] as soon as the socket takes bytes again.
     fn watch(&mut self, index: u32);
@@ -23,8 +25,11 @@ pub trait Sink {
 /// What became of a write.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Sent {
-    /// The kernel took so many bytes; fewer than offered: the socket is full.
+    /// All bytes, so many, are with the kernel; the socket is ready for more.
     Bytes(usize),
+    /// So many of the offered bytes were taken, perhaps all, and nothing more is until the socket is writable. What was
+    /// taken is not said to be with the kernel.
+    Full(usize),
     /// The connection is gone; its end will be reported by the receive side.
     Broken,
 }
@@ -200,12 +205,14 @@ impl Output {
             }
             counters.writes.add(1);
             match sink.send(index, block) {
-                Sent::Bytes(n) if n == block.len() => counters.bytes_sent.add(n as u64),
-                Sent::Bytes(n) => {
+                Sent::Bytes(n) => counters.bytes_sent.add(n as u64),
+                Sent::Full(n) => {
                     counters.bytes_sent.add(n as u64);
                     counters.short_writes.add(1);
                     hot.blocked = true;
-                    outbox.get_or_insert_default().push(block.clone(), n);
+                    if n < block.len() {
+                        outbox.get_or_insert_default().push(block.clone(), n);
+                    }
                     sink.watch(index);
                 }
                 Sent::Broken => broken = true,
@@ -229,31 +236,47 @@ impl Output {
 
     /// The socket takes bytes again: sends what waits, in as few calls as it takes.
     pub fn writable(&mut self, index: u32, sink: &mut impl Sink, counters: &Counters) {
-        let Some(mut outbox) = self.outboxes[index as usize].take() else { return };
-        while let Some(bytes) = outbox.front() {
-            counters.writes.add(1);
-            match sink.send(index, bytes) {
-                Sent::Bytes(n) => {
-                    let is_full = n < bytes.len();
-                    counters.bytes_sent.add(n as u64);
-                    outbox.advance(n);
-                    if is_full {
-                        counters.short_writes.add(1);
-                        self.outboxes[index as usize] = Some(outbox);
-                        return sink.watch(index);
-                    }
-                }
-                Sent::Broken => {
-                    self.hot[index as usize].open = false;
-                    break;
-                }
-            }
+        let place = index as usize;
+        if !self.hot.get(place).is_some_and(|hot| hot.blocked) {
+            return;
         }
-        let hot = &mut self.hot[index as usize];
+        let mut outbox = self.outboxes[place].take().unwrap_or_default();
+        let is_full = self.send_waiting(index, &mut outbox, sink, counters);
+        if is_full {
+            counters.short_writes.add(1);
+            self.outboxes[place] = (outbox.bytes() > 0).then_some(outbox);
+            return sink.watch(index);
+        }
+        let hot = &mut self.hot[place];
         hot.blocked = false;
         if hot.notify && hot.list == EMPTY {
             self.report_drained(index);
         }
+    }
+
+    /// Sends the outbox, or nothing if it is empty: the sink then sends what it holds. True when the socket is full.
+    fn send_waiting(&mut self, index: u32, outbox: &mut Outbox, sink: &mut impl Sink, counters: &Counters) -> bool {
+        loop {
+            counters.writes.add(1);
+            let (n, is_full) = match sink.send(index, outbox.front().unwrap_or_default()) {
+                Sent::Bytes(n) => (n, false),
+                Sent::Full(n) => (n, true),
+                Sent::Broken => {
+                    self.hot[index as usize].open = false;
+                    return false;
+                }
+            };
+            counters.bytes_sent.add(n as u64);
+            outbox.advance(n);
+            if is_full || outbox.bytes() == 0 {
+                return is_full;
+            }
+        }
+    }
+
+    /// True while the connection's socket takes nothing.
+    pub fn is_blocked(&self, index: u32) -> bool {
+        self.hot[index as usize].blocked
     }
 
     /// Bytes that wait in the connection's outbox.
@@ -267,7 +290,7 @@ impl Output {
         self.next.iter().chain(&self.pass[self.cursor..]).for_each(|index| listed[*index as usize] += 1);
         for (index, hot) in self.hot.iter().enumerate() {
             assert!(hot.list == EMPTY || listed[index] >= 1, "a marked connection is visited: {index}");
-            assert_eq!(hot.blocked && hot.open, self.outboxes[index].is_some() && hot.open, "blocked: {index}");
+            assert!(hot.blocked || !hot.open || self.outboxes[index].is_none(), "an outbox is blocked: {index}");
         }
     }
 }

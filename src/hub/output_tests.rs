@@ -14,11 +14,42 @@ struct Pipes {
     sends: usize,
     watched: Vec<u32>,
     broken: Vec<u32>,
+    /// Takes everything that is offered and holds what there is no room for, as encryption does.
+    holds: bool,
+    held: Vec<Vec<u8>>,
 }
 
 impl Pipes {
     fn new(count: usize, room: usize) -> Pipes {
         Pipes { room: vec![room; count], got: vec![Vec::new(); count], ..Pipes::default() }
+    }
+
+    /// The same behind encryption.
+    fn holding(count: usize, room: usize) -> Pipes {
+        Pipes { holds: true, held: vec![Vec::new(); count], ..Pipes::new(count, room) }
+    }
+
+    /// As much as there is room for; how much that was.
+    fn fill(&mut self, index: u32, bytes: &[u8]) -> usize {
+        let n = bytes.len().min(self.room[index as usize]);
+        self.room[index as usize] -= n;
+        self.got[index as usize].extend_from_slice(&bytes[..n]);
+        n
+    }
+
+    fn hold(&mut self, index: u32, bytes: &[u8]) -> Sent {
+        let mut held = std::mem::take(&mut self.held[index as usize]);
+        let taken = if held.is_empty() { bytes.len() } else { 0 };
+        held.extend_from_slice(&bytes[..taken]);
+        let sent = self.fill(index, &held);
+        let rest = held.split_off(sent);
+        let is_full = !rest.is_empty();
+        self.held[index as usize] = rest;
+        match (is_full, taken == bytes.len()) {
+            (true, _) => Sent::Full(taken),
+            (false, true) => Sent::Bytes(taken),
+            (false, false) => self.hold(index, bytes),
+        }
     }
 }
 
@@ -27,11 +58,14 @@ impl Sink for Pipes {
         if self.broken.contains(&index) {
             return Sent::Broken;
         }
-        let n = bytes.len().min(self.room[index as usize]);
-        self.room[index as usize] -= n;
-        self.got[index as usize].extend_from_slice(&bytes[..n]);
         self.sends += 1;
-        Sent::Bytes(n)
+        if self.holds {
+            return self.hold(index, bytes);
+        }
+        match self.fill(index, bytes) {
+            n if n < bytes.len() => Sent::Full(n),
+            n => Sent::Bytes(n),
+        }
     }
 
     fn watch(&mut self, index: u32) {
@@ -116,6 +150,26 @@ fn drained_is_reported_once_and_only_when_everything_is_written() {
 }
 
 #[test]
+fn nothing_is_drained_while_the_sink_holds_what_it_took() {
+    let (mut output, mut pipes, counters) = (output(1, 100), Pipes::holding(1, 1), Counters::default());
+    output.queue(0, &block("abc"));
+    output.notify_drained(0);
+    output.flush(64, &mut pipes, &counters);
+    output.check_invariants();
+    assert_eq!((output.poll_notice(), output.outbox_bytes(0), pipes.watched.len()), (None, 0, 1));
+    output.queue(0, &block("de"));
+    output.flush(64, &mut pipes, &counters);
+    assert_eq!(output.outbox_bytes(0), 2, "blocked, though nothing waited in the outbox");
+    pipes.room[0] = 1;
+    output.writable(0, &mut pipes, &counters);
+    assert_eq!((output.poll_notice(), output.outbox_bytes(0)), (None, 2));
+    pipes.room[0] = 9;
+    output.writable(0, &mut pipes, &counters);
+    assert_eq!((output.poll_notice(), pipes.got[0].as_slice()), (Some(Notice::Drained(0)), &b"abcde"[..]));
+    output.check_invariants();
+}
+
+#[test]
 fn a_broken_connection_takes_no_more_marks_and_disturbs_nobody() {
     let (mut output, mut pipes, counters) = (output(2, 100), Pipes::new(2, 100), Counters::default());
     pipes.broken.push(0);
@@ -141,8 +195,10 @@ proptest! {
     #[test]
     fn every_socket_gets_every_frame_once_and_in_order(
         steps in prop::collection::vec((0u8..4, 0u32..4, 1usize..40), 1..120),
+        holds in any::<bool>(),
     ) {
-        let (mut output, mut pipes, counters) = (output(4, usize::MAX), Pipes::new(4, 0), Counters::default());
+        let (mut output, counters) = (output(4, usize::MAX), Counters::default());
+        let mut pipes = if holds { Pipes::holding(4, 0) } else { Pipes::new(4, 0) };
         let (mut want, mut serial) = (vec![Vec::new(); 4], 0);
         for (action, index, amount) in steps {
             match action {

@@ -17,6 +17,24 @@ pub mod client;
 #[allow(missing_docs, clippy::all)]
 pub mod api;
 
+/// Package `grpc.health.v1`.
+#[rustfmt::skip]
+#[allow(missing_docs, clippy::all)]
+pub mod health;
+
+/// Package `grpc.reflection.v1`.
+#[rustfmt::skip]
+#[allow(missing_docs, clippy::all)]
+pub mod reflection;
+
+/// Package `grpc.reflection.v1alpha`: the same messages under an earlier name.
+#[rustfmt::skip]
+#[allow(missing_docs, clippy::all)]
+pub mod reflection_v1alpha;
+
+/// A `google.protobuf.FileDescriptorSet` of every file with a GRPC service, made from there too: what reflection serves.
+pub const DESCRIPTORS: &[u8] = include_bytes!("descriptors.bin");
+
 #[rustfmt::skip]
 mod api_json;
 #[rustfmt::skip]

@@ -3,6 +3,7 @@
 //!
 //! Only here are glommio, io-uring, crossbeam-channel and core_affinity known, so that they can be replaced.
 
+pub mod certificates;
 pub mod clocks;
 pub mod launch;
 pub mod listener;
@@ -12,4 +13,5 @@ pub mod ring;
 pub mod shutdown;
 pub mod socket;
 pub mod stream;
+pub mod tls;
 pub mod turn;

@@ -3,12 +3,17 @@
 //! A place (slot index) is free → open → closing → free. Closing shuts the socket down and waits until every request
 //! of the ring that names it has completed; then the descriptor is closed and the generation counts up, so that a late
 //! completion never reaches the next owner of the place.
+//!
+//! An encrypted connection has its TLS beside it, by the same index; plain ones only ask one flag that lies with the
+//! descriptor.
 
 #![allow(unsafe_code)]
 
 use super::ring::{Op, Ring};
+use super::tls::{Flow, Tls};
 use crate::hub::{Sent, Sink};
 use crate::id::Slot;
+use std::io::{ErrorKind, IoSlice, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -28,14 +33,28 @@ struct Socket {
     polling: bool,
     /// The shard asked not to be given bytes for now.
     paused: bool,
+    /// `Sockets::tls` has an entry.
+    is_tls: bool,
 }
 
-const FREE: Socket =
-    Socket { fd: -1, generation: 0, phase: Phase::Free, receiving: false, polling: false, paused: false };
+/// A send touches one cache line of sockets.
+const _: () = assert!(size_of::<Socket>() == 16);
+
+const FREE: Socket = Socket {
+    fd: -1,
+    generation: 0,
+    phase: Phase::Free,
+    receiving: false,
+    polling: false,
+    paused: false,
+    is_tls: false,
+};
 
 /// All sockets of one core.
 pub struct Sockets {
     sockets: Vec<Socket>,
+    /// By place; reaches as far as the highest place that was ever encrypted.
+    tls: Vec<Option<Box<Tls>>>,
     free: Vec<u32>,
     open: usize,
     /// Places that ask the ring for a writability poll.
@@ -53,7 +72,7 @@ impl Default for Sockets {
 impl Sockets {
     /// None yet.
     pub fn new() -> Sockets {
-        Sockets { sockets: Vec::new(), free: Vec::new(), open: 0, watch: Vec::new(), arm: Vec::new() }
+        Sockets { sockets: Vec::new(), tls: Vec::new(), free: Vec::new(), open: 0, watch: Vec::new(), arm: Vec::new() }
     }
 
     /// Sockets whose descriptor is open, closing ones included.
@@ -83,6 +102,18 @@ impl Sockets {
         Slot { index, generation: socket.generation }
     }
 
+    /// Takes an encrypted connection.
+    pub fn open_tls(&mut self, fd: OwnedFd, tls: Box<Tls>) -> Slot {
+        let slot = self.open(fd);
+        let place = slot.index as usize;
+        if place >= self.tls.len() {
+            self.tls.resize_with(place + 1, || None);
+        }
+        self.tls[place] = Some(tls);
+        self.sockets[place].is_tls = true;
+        slot
+    }
+
     /// True when `slot` is the present owner of its place and not closing.
     pub fn is_open(&self, slot: Slot) -> bool {
         let socket = self.sockets.get(slot.index as usize);
@@ -103,11 +134,45 @@ impl Sockets {
         self.release(slot.index);
     }
 
+    /// True when the peer's bytes are to be given to [`Sockets::decrypt`].
+    pub fn is_tls(&self, slot: Slot) -> bool {
+        self.is_open(slot) && self.sockets[slot.index as usize].is_tls
+    }
+
+    /// Appends what the bytes of an encrypted connection mean to `plaintext`. What TLS answers by itself goes out.
+    pub fn decrypt(&mut self, slot: Slot, bytes: &[u8], plaintext: &mut Vec<u8>) -> Flow {
+        let Some(tls) = &mut self.tls[slot.index as usize] else { return Flow::Failed };
+        let flow = tls.receive(bytes, plaintext);
+        self.write_out(slot.index);
+        flow
+    }
+
+    /// True when the end of the peer's stream is no news: TLS has said it already.
+    pub fn is_over(&self, slot: Slot) -> bool {
+        self.is_tls(slot) && self.tls[slot.index as usize].as_ref().is_some_and(|tls| tls.is_over())
+    }
+
+    /// Sends waiting ciphertext of an encrypted connection, and ends our side behind it if that was wished.
+    fn write_out(&mut self, index: u32) {
+        let (place, fd) = (index as usize, self.sockets[index as usize].fd);
+        let Some(tls) = &mut self.tls[place] else { return };
+        match tls.write_out(&mut Out(fd)) {
+            Ok(false) => self.watch.push(index),
+            // SAFETY: the descriptor is ours until `release`.
+            Ok(true) if tls.has_ended() => _ = unsafe { libc::shutdown(fd, libc::SHUT_WR) },
+            // An error ends the receive too, which tells the shard.
+            Ok(true) | Err(_) => {}
+        }
+    }
+
     /// A writability poll completed; true when the connection may be written to.
     pub fn polled(&mut self, slot: Slot) -> bool {
         let socket = &mut self.sockets[slot.index as usize];
         socket.polling = false;
         let is_open = socket.phase == Phase::Open;
+        if is_open && socket.is_tls {
+            self.write_out(slot.index);
+        }
         self.release(slot.index);
         is_open
     }
@@ -133,16 +198,25 @@ impl Sockets {
 
     /// Tells the peer that nothing more will come, and goes on reading.
     pub fn shutdown_write(&mut self, slot: Slot) {
-        if self.is_open(slot) {
-            // SAFETY: the descriptor is ours until `release`.
-            unsafe { libc::shutdown(self.sockets[slot.index as usize].fd, libc::SHUT_WR) };
+        if !self.is_open(slot) {
+            return;
         }
+        let socket = &self.sockets[slot.index as usize];
+        if socket.is_tls {
+            self.tls[slot.index as usize].iter_mut().for_each(|tls| tls.end());
+            return self.write_out(slot.index);
+        }
+        // SAFETY: the descriptor is ours until `release`.
+        unsafe { libc::shutdown(socket.fd, libc::SHUT_WR) };
     }
 
     /// Shuts down; the descriptor and the place stay taken until the ring has let go of them.
     pub fn close(&mut self, slot: Slot, ring: &mut Ring) {
         if !self.is_open(slot) {
             return;
+        }
+        if self.sockets[slot.index as usize].is_tls {
+            self.close_tls(slot.index);
         }
         let socket = &mut self.sockets[slot.index as usize];
         socket.phase = Phase::Closing;
@@ -156,6 +230,14 @@ impl Sockets {
             ring.cancel(Op::Writable, slot);
         }
         self.release(slot.index);
+    }
+
+    /// Says close_notify if the kernel takes it, and frees the memory at once.
+    fn close_tls(&mut self, index: u32) {
+        if let Some(mut tls) = self.tls[index as usize].take() {
+            tls.end();
+            _ = tls.write_out(&mut Out(self.sockets[index as usize].fd));
+        }
     }
 
     fn release(&mut self, index: u32) {
@@ -195,6 +277,10 @@ impl Sink for Sockets {
         if socket.phase != Phase::Open {
             return Sent::Broken;
         }
+        if socket.is_tls {
+            let tls = &mut self.tls[index as usize];
+            return tls.as_mut().map_or(Sent::Broken, |tls| tls.send(bytes, &mut Out(socket.fd)));
+        }
         send(socket.fd, bytes)
     }
 
@@ -206,13 +292,55 @@ impl Sink for Sockets {
 /// One `send(2)`, without waiting and without a signal.
 fn send(fd: RawFd, bytes: &[u8]) -> Sent {
     // SAFETY: pointer and length come from one slice.
-    let n = unsafe { libc::send(fd, bytes.as_ptr().cast(), bytes.len(), libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL) };
-    if let Ok(n) = usize::try_from(n) {
-        return Sent::Bytes(n);
+    let n = unsafe { libc::send(fd, bytes.as_ptr().cast(), bytes.len(), FLAGS) };
+    match usize::try_from(n) {
+        Ok(n) if n == bytes.len() => Sent::Bytes(n),
+        Ok(n) => Sent::Full(n),
+        Err(_) if is_full() => Sent::Full(0),
+        Err(_) => Sent::Broken,
     }
-    match std::io::Error::last_os_error().raw_os_error() {
-        Some(libc::EAGAIN | libc::EINTR | libc::ENOBUFS) => Sent::Bytes(0),
-        _ => Sent::Broken,
+}
+
+const FLAGS: libc::c_int = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+
+/// The last system call failed because there is no room now.
+fn is_full() -> bool {
+    let error = std::io::Error::last_os_error().raw_os_error();
+    matches!(error, Some(libc::EAGAIN | libc::EINTR | libc::ENOBUFS))
+}
+
+/// The same for the records of an encrypted connection: one call for all of them.
+struct Out(RawFd);
+
+impl Write for Out {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        match send(self.0, bytes) {
+            Sent::Bytes(n) | Sent::Full(n @ 1..) => Ok(n),
+            Sent::Full(0) => Err(ErrorKind::WouldBlock.into()),
+            Sent::Broken => Err(ErrorKind::BrokenPipe.into()),
+        }
+    }
+
+    fn write_vectored(&mut self, records: &[IoSlice<'_>]) -> std::io::Result<usize> {
+        if let [record] = records {
+            return self.write(record);
+        }
+        // SAFETY: all zeros is a valid header; an `IoSlice` is an `iovec` by its documentation, and `sendmsg` only reads.
+        let n = unsafe {
+            let mut message: libc::msghdr = std::mem::zeroed();
+            message.msg_iov = records.as_ptr().cast_mut().cast();
+            message.msg_iovlen = records.len();
+            libc::sendmsg(self.0, &message, FLAGS)
+        };
+        match usize::try_from(n) {
+            Ok(n) => Ok(n),
+            Err(_) if is_full() => Err(ErrorKind::WouldBlock.into()),
+            Err(_) => Err(std::io::Error::last_os_error()),
+        }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 
@@ -284,9 +412,9 @@ mod tests {
         let (mut sockets, (server, mut peer)) = (Sockets::new(), UnixStream::pair().expect("a pair"));
         let slot = sockets.open(server.into());
         let big = vec![1; 8 << 20];
-        let Sent::Bytes(n) = sockets.send(slot.index, &big) else { panic!("open") };
+        let Sent::Full(n) = sockets.send(slot.index, &big) else { panic!("open") };
         assert!(n < big.len());
-        assert_eq!(sockets.send(slot.index, b"x"), Sent::Bytes(0));
+        assert_eq!(sockets.send(slot.index, b"x"), Sent::Full(0));
         let mut room = vec![0; n];
         peer.read_exact(&mut room).expect("sent");
         assert_eq!(sockets.send(slot.index, b"x"), Sent::Bytes(1));

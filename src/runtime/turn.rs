@@ -6,21 +6,23 @@
 //! While another core's queue is full ([`mesh::Port::is_blocked`]) the core takes nothing new from its ring: received
 //! buffers stay with their completions, so the kernel stops reading for us when they are used up.
 
+use super::certificates::Encryption;
 use super::clocks::Clock;
 use super::mesh::{self, Port};
 use super::ring::{Completion, Op, Ring};
 use super::socket::{self, Sockets};
 use super::stream::Sleep;
+use super::tls::Flow;
 use crate::clock::{Mono, Now};
+use crate::conn::Door;
 use crate::counters::Counters;
 use crate::id::{Core, Slot};
 use crate::limits;
 use crate::shard::{Effect, Event, Message, Shard};
-use crate::transport::Routes;
 use crossbeam_channel::Sender;
 use std::fs::File;
 use std::net::TcpListener;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -48,8 +50,10 @@ pub enum Report {
 pub struct Listener {
     /// Bound already.
     pub socket: TcpListener,
-    /// What it serves.
-    pub routes: Arc<Routes>,
+    /// What it speaks.
+    pub door: Door,
+    /// How its connections are encrypted. `None`: not at all.
+    pub tls: Option<Arc<Encryption>>,
 }
 
 /// One core at work.
@@ -60,6 +64,8 @@ pub struct Driver {
     shard: Shard,
     counters: Arc<Counters>,
     listeners: Vec<Listener>,
+    /// What the bytes of an encrypted connection mean, while they are handled.
+    plaintext: Vec<u8>,
     /// Listeners whose accept has ended and when it is armed again.
     accept_again: Vec<(u32, Mono)>,
     /// Kept free, to be able to tell a client that the server is full.
@@ -96,6 +102,7 @@ impl Driver {
             port,
             shard,
             listeners,
+            plaintext: Vec::new(),
             accept_again: Vec::new(),
             spare: File::open("/dev/null").ok(),
             clock,
@@ -223,9 +230,7 @@ impl Driver {
         if completion.result >= 0 {
             let descriptor = socket::adopt(completion.result);
             if self.sockets.len() < self.connections_max && !self.listeners.is_empty() {
-                let slot = self.sockets.open(descriptor);
-                let routes = self.listeners[listener as usize].routes.clone();
-                self.shard.handle(now, Event::Opened { slot, routes });
+                self.open(now, listener, descriptor);
             } else {
                 // Closed by dropping: the client sees the end of the stream at once instead of silence.
                 self.counters.connections_refused.add(1);
@@ -238,6 +243,18 @@ impl Driver {
             let pause = if completion.result < 0 { ACCEPT_AGAIN } else { Duration::ZERO };
             self.accept_again.push((listener, now.mono + pause));
         }
+    }
+
+    fn open(&mut self, now: Now, listener: u32, descriptor: OwnedFd) {
+        let listener = &self.listeners[listener as usize];
+        let slot = match &listener.tls {
+            None => self.sockets.open(descriptor),
+            Some(encryption) => match encryption.connection() {
+                Some(tls) => self.sockets.open_tls(descriptor, tls),
+                None => return self.counters.tls_errors.add(1),
+            },
+        };
+        self.shard.handle(now, Event::Opened { slot, door: listener.door.clone() });
     }
 
     /// No descriptor is left: the spare one takes the oldest waiting client in and closes it, so that it is told.
@@ -272,8 +289,7 @@ impl Driver {
         let is_open = self.sockets.is_open(slot);
         if let Some(id) = completion.buffer {
             if is_open && let Ok(len @ 1..) = usize::try_from(result) {
-                let bytes = self.ring.buffer(id, len);
-                self.shard.handle(now, Event::Received { slot, bytes });
+                self.received_bytes(now, slot, id, len);
             }
             self.ring.give_back(id);
         }
@@ -282,13 +298,33 @@ impl Driver {
         if result == -libc::ENOBUFS {
             self.counters.receive_buffers_empty.add(1);
         }
-        if is_open && result == 0 {
+        if is_open && result == 0 && !self.sockets.is_over(slot) {
             self.shard.handle(now, Event::EndOfStream { slot });
         } else if is_open && !again {
             self.shard.handle(now, Event::Broken { slot });
         }
         self.perform();
         self.sockets.received(slot, ended, again);
+    }
+
+    fn received_bytes(&mut self, now: Now, slot: Slot, buffer: u16, len: usize) {
+        let bytes = self.ring.buffer(buffer, len);
+        if !self.sockets.is_tls(slot) {
+            return self.shard.handle(now, Event::Received { slot, bytes });
+        }
+        self.plaintext.clear();
+        let flow = self.sockets.decrypt(slot, bytes, &mut self.plaintext);
+        if !self.plaintext.is_empty() {
+            self.shard.handle(now, Event::Received { slot, bytes: &mut self.plaintext });
+        }
+        match flow {
+            Flow::Open => {}
+            Flow::Ended => self.shard.handle(now, Event::EndOfStream { slot }),
+            Flow::Failed => {
+                self.counters.tls_errors.add(1);
+                self.shard.handle(now, Event::Broken { slot });
+            }
+        }
     }
 
     /// Performs what the shard wishes.

@@ -67,6 +67,7 @@ impl Shard {
             let deadline = self.now.mono + Duration::from_millis(limits::CLOSE_TIMEOUT_MS);
             let ending = Ending { deadline, decoder: None, awaits_close: false, is_agreed: false, is_drained: false };
             let former = std::mem::replace(&mut conn.kind, Kind::Ending(ending));
+            self.counters.grpc_connections.sub(u64::from(matches!(former, Kind::Http2(_))));
             if let (Kind::WebSocket(ws), Kind::Ending(ending)) = (former, &mut conn.kind) {
                 ending.decoder = Some(ws.decoder);
             }
@@ -157,6 +158,8 @@ impl Shard {
                 return self.drop_conn(conn);
             }
             self.effects.push_back(super::Effect::ShutdownWrite(conn.slot));
+        } else if matches!(conn.kind, Kind::Http2(_)) {
+            self.http2_drained(&mut conn);
         }
         self.put(conn);
     }

@@ -70,8 +70,9 @@ impl Shard {
 
     /// Decodes a request and hands it to its endpoint; `None` when decoding panicked.
     fn read(&mut self, conn: &mut Conn, bytes: &[u8]) -> Option<Read> {
-        let (slot, routes, settings) = (conn.slot, &conn.routes, &self.shared.settings);
+        let (slot, settings) = (conn.slot, &self.shared.settings);
         let Kind::Http(http) = &mut conn.kind else { return None };
+        let routes = &http.routes;
         // Nearly always the head is looked at and its request is whole in the same call: the key is compared once.
         let mut judged = None;
         let mut admit = |head: &Head<'_>| {
@@ -177,7 +178,10 @@ impl Shard {
     /// The job of a request is done: its answer goes out, and what waited behind it goes on.
     pub(super) fn job_done(&mut self, slot: Slot, job: Ticket, outcomes: Outcomes) {
         let Some(mut conn) = self.take(slot) else { return };
-        let Kind::Http(http) = &mut conn.kind else { return self.put(conn) };
+        let Kind::Http(http) = &mut conn.kind else {
+            self.put(conn);
+            return self.call_done(slot, job, outcomes);
+        };
         let Some(pending) = http.pending.take_if(|pending| pending.job == job) else { return self.put(conn) };
         let close = pending.close || self.is_stopping();
         self.respond(&mut conn, &pending.form.answer(outcomes), close, false);

@@ -8,6 +8,7 @@
 
 mod acts;
 mod ending;
+mod grpc;
 mod http;
 mod jobs;
 pub mod message;
@@ -27,7 +28,7 @@ use crate::api::info::Node;
 use crate::channel::Store;
 use crate::clock::{Mono, Now};
 use crate::config::settings::Settings;
-use crate::conn::{Conn, Kind};
+use crate::conn::{Conn, Door, Kind};
 use crate::counters::Counters;
 use crate::hub::output::Notice;
 use crate::hub::{Output, Registry, Sink, Users};
@@ -36,7 +37,6 @@ use crate::limits;
 use crate::protocol::code::Disconnect;
 use crate::protocol::frame::{Block, Rendition};
 use crate::session::Policy;
-use crate::transport::Routes;
 use crate::transport::admission::Gate;
 use crate::wheel::Wheel;
 use crate::wire::handshake::Origins;
@@ -71,8 +71,8 @@ pub enum Event<'a> {
     Opened {
         /// Its place.
         slot: Slot,
-        /// The endpoints of the listener.
-        routes: Arc<Routes>,
+        /// What its listener speaks.
+        door: Door,
     },
     /// Bytes of a connection; they may be changed in place.
     Received {
@@ -200,7 +200,7 @@ impl Shard {
     pub fn handle(&mut self, now: Now, event: Event<'_>) {
         self.now = now;
         match event {
-            Event::Opened { slot, routes } => self.opened(slot, routes),
+            Event::Opened { slot, door } => self.opened(slot, door),
             Event::Received { slot, bytes } => self.received(slot, bytes),
             Event::EndOfStream { slot } => self.end_of_stream(slot),
             Event::Broken { slot } => self.broken(slot),
@@ -244,7 +244,7 @@ impl Shard {
         &self.counters
     }
 
-    fn opened(&mut self, slot: Slot, routes: Arc<Routes>) {
+    fn opened(&mut self, slot: Slot, door: Door) {
         let place = slot.index as usize;
         if place >= self.conns.len() {
             self.conns.resize_with(place + 1, || None);
@@ -253,7 +253,8 @@ impl Shard {
         self.counters.connections_accepted.add(1);
         self.counters.connections.add(1);
         self.output.open(slot.index);
-        self.put(Box::new(Conn::new(slot, routes, self.now.mono)));
+        self.counters.grpc_connections.add(u64::from(matches!(door, Door::Grpc(_))));
+        self.put(Box::new(Conn::new(slot, door, self.now.mono)));
     }
 
     /// Takes a connection out of its place while it is handled. A stale slot finds nothing.
@@ -315,6 +316,7 @@ impl Shard {
             let used = match &conn.kind {
                 Kind::Http(_) => self.http(conn, &bytes[at..])?,
                 Kind::WebSocket(_) => self.websocket(conn, &mut bytes[at..])?,
+                Kind::Http2(_) => self.http2(conn, &bytes[at..])?,
                 Kind::Ending(_) => self.read_on(conn, &mut bytes[at..])?,
             };
             match used {
@@ -340,6 +342,11 @@ impl Shard {
                 self.put(conn);
             }
             Kind::WebSocket(_) => self.drop_conn(conn),
+            Kind::Http2(_) => {
+                let now = self.now.mono;
+                self.with_http2(&mut conn, |http2| http2.receive_end(now));
+                self.put(conn);
+            }
         }
     }
 
@@ -352,6 +359,7 @@ impl Shard {
     /// The connection is over: everything that it held is given up.
     fn drop_conn(&mut self, mut conn: Box<Conn>) {
         self.end_session(&mut conn);
+        self.counters.grpc_connections.sub(u64::from(matches!(conn.kind, Kind::Http2(_))));
         self.output.close(conn.slot.index);
         self.counters.connections.sub(1);
         self.effects.push_back(Effect::Close(conn.slot));
@@ -380,6 +388,11 @@ impl Shard {
         match &conn.kind {
             Kind::Http(_) => self.http_timeout(conn),
             Kind::WebSocket(_) => self.session_timeout(conn),
+            Kind::Http2(_) => {
+                let now = self.now.mono;
+                self.with_http2(conn, |http2| http2.expire(now));
+                true
+            }
             Kind::Ending(_) => false,
         }
     }

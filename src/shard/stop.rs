@@ -38,6 +38,8 @@ impl Shard {
             if matches!(&conn.kind, Kind::Http(http) if !http.is_in_request()) {
                 self.end_after_output(&mut conn);
             }
+            let now = self.now.mono;
+            self.with_http2(&mut conn, |http2| http2.shutdown(now));
             self.put(conn);
         }
         self.check_stop();
@@ -48,6 +50,10 @@ impl Shard {
         self.stopping = Stopping::Closing;
         for slot in self.slots() {
             let Some(mut conn) = self.take(slot) else { continue };
+            if matches!(conn.kind, Kind::Http2(_)) {
+                // It was told to go, and nothing is in flight.
+                self.end_after_output(&mut conn);
+            }
             let goes_on = conn.client().is_none() || self.disconnect(&mut conn, &Disconnect::SHUTDOWN);
             if goes_on { self.put(conn) } else { self.drop_conn(conn) }
         }

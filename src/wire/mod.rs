@@ -1,5 +1,7 @@
-//! Bytes to frames and back, by standard, without I/O: HTTP/1.1, the WebSocket handshake, WebSocket frames.
+//! Bytes to frames and back, by standard, without I/O: HTTP/1.1, the WebSocket handshake, WebSocket frames, GRPC
+//! messages.
 
+pub mod grpc;
 pub mod handshake;
 mod handshake_origins;
 pub mod http1;

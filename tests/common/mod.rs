@@ -5,6 +5,7 @@
 pub mod pure;
 pub mod server;
 pub mod socket;
+pub mod tls;
 pub mod ws;
 
 /// The settings of a configuration text.

@@ -2,6 +2,7 @@
 
 use corecast::clock::{Mono, Now, UnixMillis};
 use corecast::config::settings::Settings;
+use corecast::conn::Door;
 use corecast::counters::Counters;
 use corecast::hub::{Sent, Sink};
 use corecast::id::{Core, Slot};
@@ -30,7 +31,7 @@ pub struct Wire {
 pub struct Pure {
     pub shards: Vec<Shard>,
     wires: Vec<Wire>,
-    routes: Arc<Routes>,
+    door: Door,
     pub now: Now,
 }
 
@@ -71,8 +72,8 @@ impl Pure {
         });
         let now = Now { mono: Mono(0), wall: UnixMillis(START_UNIX * 1000) };
         let shard = |core| Shard::new(Core(core), shared.clone(), policy.clone(), u64::from(core), now);
-        let routes = Arc::new(Routes::new(settings, Scope::All));
-        Pure { shards: (0..cores as u16).map(shard).collect(), wires: Vec::new(), routes, now }
+        let door = Door::Http(Arc::new(Routes::new(settings, Scope::All)));
+        Pure { shards: (0..cores as u16).map(shard).collect(), wires: Vec::new(), door, now }
     }
 
     /// A new connection; connections take the cores in turn.
@@ -81,7 +82,7 @@ impl Pure {
         let core = at % self.shards.len();
         let slot = Slot { index: at as u32, generation: 0 };
         self.wires.push(Wire { core, slot: Some(slot), ..Wire::default() });
-        self.shards[core].handle(self.now, Event::Opened { slot, routes: self.routes.clone() });
+        self.shards[core].handle(self.now, Event::Opened { slot, door: self.door.clone() });
         self.settle();
         at
     }

@@ -1,4 +1,4 @@
-//! A blocking client over a real socket.
+//! A blocking client over a real socket, encrypted or not.
 
 use super::server::{PATIENCE, Server};
 use super::ws::{Arrival, Peer, upgrade};
@@ -7,8 +7,8 @@ use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-pub struct Socket {
-    pub stream: TcpStream,
+pub struct Socket<S = TcpStream> {
+    pub stream: S,
     peer: Peer,
     arrived: VecDeque<Arrival>,
 }
@@ -16,24 +16,35 @@ pub struct Socket {
 impl Socket {
     /// A WebSocket whose upgrade is on its way.
     pub fn open(server: &Server) -> Socket {
-        let mut stream = server.connect();
-        stream.write_all(&upgrade("", "")).expect("open");
-        Socket { stream, peer: Peer::default(), arrived: VecDeque::new() }
+        Socket::over(server.connect())
     }
 
     /// A connected client that is subscribed to these channels.
     pub fn subscribed(server: &Server, channels: &[&str]) -> Socket {
         let mut socket = Socket::open(server);
+        socket.subscribe(channels);
+        socket
+    }
+}
+
+impl<S: Read + Write> Socket<S> {
+    /// A WebSocket over a connection, whose upgrade is on its way.
+    pub fn over(mut stream: S) -> Socket<S> {
+        stream.write_all(&upgrade("", "")).expect("open");
+        Socket { stream, peer: Peer::default(), arrived: VecDeque::new() }
+    }
+
+    /// Connects and subscribes.
+    pub fn subscribe(&mut self, channels: &[&str]) {
         let mut commands = vec![r#"{"id":1,"connect":{}}"#.to_string()];
         for (n, channel) in channels.iter().enumerate() {
             commands.push(format!(r#"{{"id":{},"subscribe":{{"channel":"{channel}"}}}}"#, n + 2));
         }
-        socket.send(&commands.join("\n"));
+        self.send(&commands.join("\n"));
         for _ in 0..commands.len() {
-            let reply = socket.text().expect("a reply");
+            let reply = self.text().expect("a reply");
             assert!(!reply.contains("error"), "{reply}");
         }
-        socket
     }
 
     pub fn send(&mut self, text: &str) {

@@ -1,4 +1,5 @@
-//! The real binary over real sockets: deliveries across cores, bad input, slow readers, floods, signals, refused starts.
+//! The real binary over real sockets: deliveries across cores, bad input, slow readers, floods, signals, TLS, refused
+//! starts.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -8,6 +9,7 @@ mod delivery;
 mod limits;
 mod start;
 mod stop;
+mod tls;
 mod tools;
 
 /// One open namespace, key `k`.

@@ -92,7 +92,18 @@ fn an_unknown_flag_or_command_exits_with_two() {
 #[test]
 fn a_dangerous_option_that_is_not_served_is_refused() {
     expect(&[], r#"{"engine": {"type": "redis"}}"#, &["--port", "0"], &["engine", "redis"]);
-    expect(&[], r#"{"http_server": {"tls": {"enabled": true}}}"#, &["--port", "0"], &["http_server.tls.enabled"]);
+    expect(&[], r#"{"http_server": {"tls_autocert": {"enabled": true}}}"#, &["--port", "0"], &["tls_autocert.enabled"]);
+}
+
+#[test]
+fn tls_that_cannot_work_is_refused_with_option_and_remedy() {
+    let enabled = r#"{"http_server": {"tls": {"enabled": true, "key_pem": "/k"}}}"#;
+    expect(&[], enabled, &["--port", "0"], &["http_server.tls.cert_pem", "write the path of a PEM file"]);
+    expect(&[], r#"{"tls": true, "tls_cert": "/c"}"#, &["--port", "0"], &["tls_key", "private key"]);
+    let missing = r#"{"http_server": {"tls": {"enabled": true, "cert_pem": "/no/c.pem", "key_pem": "/no/k.pem"}}}"#;
+    expect(&[], missing, &["--port", "0"], &["http_server.tls.cert_pem", "/no/c.pem", "cannot be read"]);
+    let version = r#"{"corecast": {"tls": {"min_version": "1.1"}}}"#;
+    expect(&[], version, &["--port", "0"], &["corecast.tls.min_version", "1.1"]);
 }
 
 #[test]

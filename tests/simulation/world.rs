@@ -3,6 +3,7 @@
 use crate::client::{Client, ws};
 use corecast::clock::{Mono, Now, UnixMillis};
 use corecast::config::settings::{Namespace, Settings};
+use corecast::conn::Door;
 use corecast::counters::Counters;
 use corecast::hub::{Sent, Sink};
 use corecast::id::{Core, Slot};
@@ -59,7 +60,7 @@ pub struct World {
     slots: Vec<Slot>,
     random: StdRng,
     now: Now,
-    routes: Arc<Routes>,
+    door: Door,
     numbers: u64,
     /// Publications by channel, in the order in which they were begun.
     pub published: BTreeMap<String, Vec<(u64, u64)>>,
@@ -83,7 +84,7 @@ impl Sink for Pipes<'_> {
         let n = bytes.len().min(client.pipe.room);
         client.pipe.room -= n;
         client.pipe.bytes.extend_from_slice(&bytes[..n]);
-        Sent::Bytes(n)
+        if n < bytes.len() { Sent::Full(n) } else { Sent::Bytes(n) }
     }
 
     fn watch(&mut self, index: u32) {
@@ -128,7 +129,7 @@ impl World {
             settings,
         });
         let now = Now { mono: Mono(0), wall: UnixMillis(1_790_000_000_000) };
-        let routes = Arc::new(Routes::new(&shared.settings, Scope::All));
+        let door = Door::Http(Arc::new(Routes::new(&shared.settings, Scope::All)));
         let node = |core| Node {
             shard: Shard::new(Core(core), shared.clone(), policy.clone(), u64::from(core) + seed, now),
             inbox: VecDeque::new(),
@@ -145,7 +146,7 @@ impl World {
             slots: Vec::new(),
             random,
             now,
-            routes,
+            door,
             numbers: 0,
             published: BTreeMap::new(),
             answered: BTreeSet::new(),
@@ -321,13 +322,13 @@ impl World {
     }
 
     fn input(&mut self, core: usize, slot: Slot, input: Input) {
-        let (now, routes) = (self.now, self.routes.clone());
+        let (now, door) = (self.now, self.door.clone());
         let node = &mut self.nodes[core];
         if node.generations[slot.index as usize] != slot.generation {
             return;
         }
         match input {
-            Input::Open => node.shard.handle(now, Event::Opened { slot, routes }),
+            Input::Open => node.shard.handle(now, Event::Opened { slot, door }),
             Input::Bytes(mut bytes) => {
                 for piece in bytes.chunks_mut(limits::RECEIVE_BUFFER_BYTES) {
                     node.shard.handle(now, Event::Received { slot, bytes: piece });
