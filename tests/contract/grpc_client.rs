@@ -120,6 +120,7 @@ async fn open(address: SocketAddr) -> Result<SendRequest<Bytes>, String> {
             Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
         }
     };
+    stream.set_nodelay(true).expect("an option");
     let (sender, connection) = h2::client::handshake(stream).await.map_err(|e| format!("no HTTP/2: {e}"))?;
     tokio::spawn(async move { _ = connection.await });
     Ok(sender)
