@@ -296,3 +296,15 @@ fn a_broadcast_may_have_ten_thousand_channels() {
         lives(&server);
     }
 }
+
+#[test]
+fn octets_that_are_no_utf8_are_replacement_characters() {
+    for server in servers() {
+        let mut http = Http::new(server.address);
+        let mut names = Names::default();
+        let answer = http.post("/api/publish", b"{\"channel\":\"hist:\xff\",\"data\":1}").expect("an answer");
+        names.expect("octets", r#"{"result":{"offset":1,"epoch":"<e>"}}"#, answer.text());
+        let same = "{\"channel\":\"hist:\u{fffd}\",\"data\":1}";
+        http.expect(&mut names, "octets", "/api/publish", same, 200, r#"{"result":{"offset":2,"epoch":"<e>"}}"#);
+    }
+}

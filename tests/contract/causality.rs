@@ -128,3 +128,32 @@ fn presence_and_channels_follow_at_once() {
         }
     }
 }
+
+#[test]
+fn a_key_that_many_use_at_once_publishes_once() {
+    for (server, mut callers) in both() {
+        let mut clients = many(&server, "42");
+        callers.ok("subscribe", r#"{"user":"42","channel":"hist:once"}"#);
+        for n in 1..=20 {
+            let body = format!(r#"{{"channel":"hist:once","data":{n},"idempotency_key":"{n}"}}"#);
+            let answers: Vec<String> = std::thread::scope(|scope| {
+                let call = |api| scope.spawn(|| Api::call(api, "publish", &body));
+                let threads: Vec<_> = callers.apis.iter_mut().map(call).collect();
+                threads.into_iter().map(|thread| thread.join().expect("an answer")).collect()
+            });
+            assert!(answers[0].starts_with(&format!(r#"{{"result":{{"offset":{n},"#)), "{n}: {}", answers[0]);
+            assert!(answers.iter().all(|answer| *answer == answers[0]), "{n}: {answers:?}");
+        }
+        let command = r#"{"publish":{"channel":"hist:once","data":21,"idempotency_key":"21"}}"#;
+        let batch = format!(r#"{{"parallel":true,"commands":[{}]}}"#, vec![command; 1000].join(","));
+        let answer = callers.call("batch", &batch);
+        assert_eq!(answer.matches(r#""offset":21,"#).count(), 1000, "in one batch");
+        for client in &mut clients {
+            assert_eq!(client.line("subscribe"), r#"{"push":{"channel":"hist:once","subscribe":{}}}"#);
+            for n in 1..=21 {
+                let push = client.line("publication");
+                assert!(push.contains(&format!(r#""data":{n},"offset":{n}"#)), "{n}: {push}");
+            }
+        }
+    }
+}

@@ -3,6 +3,7 @@
 use crate::common::server::Server;
 use serde_json::{Value, json};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 pub const KEY: &str = "secret";
 
@@ -91,10 +92,17 @@ pub fn port_of(line: &str) -> u16 {
     digits.parse().expect("a port")
 }
 
-/// A port that nobody listens on: the kernel gave it a moment ago.
+/// A port that nobody listens on and that the kernel gives to nobody else in the meantime: it lies below the ports of
+/// the kernel's choice, and each caller gets another.
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
-    listener.local_addr().expect("bound").port()
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let turn = NEXT.fetch_add(1, Ordering::Relaxed) + std::process::id() * 211;
+        let port = 12_000 + (turn % 20_000) as u16;
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// A connection token with these claims.

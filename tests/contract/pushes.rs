@@ -1,10 +1,14 @@
 //! What subscribers get of `publish` and `broadcast`, byte for byte, wherever their cores are (B5, B27, B29–B35).
 
-use super::clients::{Client, Next, each_got_nothing, many};
+use super::clients::{Client, Next, each_gets, each_got_nothing, many};
 use super::config::{self, Dialect};
+use super::forms::protobuf;
+use super::grpc_client::Grpc;
 use super::http::Api;
 use super::pattern::Names;
 use crate::common::server::Server;
+use corecast::proto::api::PublishRequest;
+use prost::Message;
 use serde_json::{Value, json};
 
 /// A server, the API, and clients of user `s` on all cores that are subscribed to these channels.
@@ -180,6 +184,72 @@ fn octets_reach_protobuf_and_end_json() {
                 let publication = client.reply("publication").push.and_then(|push| push.r#pub).expect("a publication");
                 assert_eq!(&publication.data[..], want, "B5");
             }
+        }
+    }
+}
+
+#[test]
+fn a_publication_over_grpc_is_the_same_push() {
+    for (dialect, cores) in [(Dialect::V5, 1), (Dialect::V6, 2)] {
+        let (server, address) = config::start_with_grpc(dialect, cores, "", json!({}));
+        let (mut grpc, mut clients) = (Grpc::new(address, ""), many(&server, "s"));
+        let mut call = |name: &str, rpc: &str, request: &str| {
+            let reply = grpc.api(rpc, &protobuf(name, request).1, &[]).unwrap_or_else(|e| panic!("{rpc}: {e}"));
+            assert_eq!(reply.message(), Ok(&b"\x12\0"[..]), "{rpc} {request}");
+        };
+        let mut names = Names::default();
+        call("subscribe", "Subscribe", r#"{"user":"s","channel":"t","data":{"x":1},"info":{"i":1}}"#);
+        each_gets("D17", &mut clients, &mut names, r#"{"push":{"channel":"t","subscribe":{"data":{"x":1}}}}"#);
+        call("publish", "Publish", "{\"channel\":\"t\",\"data\":{ \"a\" :\n1 }}");
+        for client in &mut clients {
+            assert_eq!(client.line("B30"), r#"{"push":{"channel":"t","pub":{"data":{ "a" :1 }}}}"#);
+        }
+        call("unsubscribe", "Unsubscribe", r#"{"user":"s","channel":"t"}"#);
+        let want = r#"{"push":{"channel":"t","unsubscribe":{"code":2000,"reason":"server unsubscribe"}}}"#;
+        each_gets("D18", &mut clients, &mut names, want);
+        call("refresh", "Refresh", r#"{"user":"s"}"#);
+        each_gets("F128b", &mut clients, &mut names, r#"{"push":{"refresh":{}}}"#);
+        call("subscribe", "Subscribe", r#"{"user":"s","channel":"t"}"#);
+        each_gets("D24", &mut clients, &mut names, r#"{"push":{"channel":"t","subscribe":{}}}"#);
+        let octets = PublishRequest { channel: "t".into(), data: b"\0\x01"[..].into(), ..PublishRequest::default() };
+        let reply = grpc.api("Publish", &octets.encode_to_vec(), &[]).expect("octets");
+        assert_eq!(reply.message(), Ok(&b"\x12\0"[..]), "the publish itself succeeds");
+        for client in &mut clients {
+            assert_eq!(client.next(), Next::Close(3506, "inappropriate protocol".into()));
+        }
+    }
+}
+
+#[test]
+fn no_client_of_json_is_sent_what_is_no_json() {
+    let rows = [
+        ("data", "t", r#"{"user":"s","channel":"t","b64data":"AAEC"}"#),
+        ("info", "jl:x", r#"{"user":"s","channel":"jl:x","b64info":"AAEC"}"#),
+    ];
+    for (name, channel, body) in rows {
+        for (server, mut api, mut clients) in both(&[]) {
+            let mut other = Client::connect_protobuf(&server, "p");
+            api.ok("subscribe", &json!({"user": "p", "channel": channel}).to_string());
+            api.ok("subscribe", body);
+            api.ok("unsubscribe", r#"{"user":"s","channel":"chat:marker"}"#);
+            clients.iter_mut().for_each(|client| read_json(name, client));
+            let push = other.reply(name).push.expect("a push");
+            assert!(push.subscribe.is_some(), "{name}: {push:?}");
+        }
+    }
+}
+
+/// Reads up to the marker or to the end for octets; every line is JSON.
+fn read_json(name: &str, client: &mut Client) {
+    loop {
+        match client.next() {
+            Next::Line(line) => {
+                let value: Value = serde_json::from_str(&line).unwrap_or_else(|e| panic!("{name}: {e}: {line}"));
+                if value["push"]["channel"] == "chat:marker" {
+                    return;
+                }
+            }
+            end => return assert_eq!(end, Next::Close(3506, "inappropriate protocol".into()), "{name}"),
         }
     }
 }

@@ -125,6 +125,22 @@ pub const PUBLISH: &[Row] = &[
         r#"{"offset":2,"epoch":"<w>"}"#,
     ),
     gives("B37.4", "publish", r#"{"channel":"hist:w","data":4,"version":4}"#, r#"{"offset":2,"epoch":"<w>"}"#),
+    // Keys are folded as Unicode folds them; half a surrogate pair is a replacement character.
+    ok("B39.long_s", "publish", r#"{"channel":"hist:fold","data":1,"\u017fkip_hi\u017ftory":true}"#),
+    gives(
+        "B39.kelvin",
+        "publish",
+        "{\"channel\":\"hist:fold\",\"data\":1,\"idempotency_\u{212a}ey\":\"k\"}",
+        r#"{"offset":1,"epoch":"<fold>"}"#,
+    ),
+    gives(
+        "B39.kelvin_again",
+        "publish",
+        r#"{"channel":"hist:fold","data":2,"idempotency_key":"k"}"#,
+        r#"{"offset":1,"epoch":"<fold>"}"#,
+    ),
+    gives("B40.half", "publish", r#"{"channel":"hist:\ud800","data":1}"#, r#"{"offset":1,"epoch":"<half>"}"#),
+    gives("B40.whole", "publish", r#"{"channel":"hist:\ufffd","data":1}"#, r#"{"offset":2,"epoch":"<half>"}"#),
     ok("B38", "publish", r#"{"channel":"test","data":1,"version":5}"#),
     ok("B38.again", "publish", r#"{"channel":"test","data":2,"version":5}"#),
 ];

@@ -317,6 +317,9 @@ pub const CROWDED: &[Row] = &[
     gives("E7", "presence_stats", r#"{"channel":"pres:m"}"#, r#"{"num_clients":3,"num_users":2}"#),
     ok("E7.less", "unsubscribe", r#"{"user":"42","channel":"pres:m"}"#),
     gives("E7.after", "presence_stats", r#"{"channel":"pres:m"}"#, r#"{"num_clients":1,"num_users":1}"#),
+    ok("E9.subscribe", "subscribe", r#"{"user":"42","client":"<id_a>","channel":"pres:bin","b64info":"AAEC"}"#),
+    Row { name: "E9", method: "presence", request: r#"{"channel":"pres:bin"}"#, want: Want::Octets },
+    gives("E9.stats", "presence_stats", r#"{"channel":"pres:bin"}"#, r#"{"num_clients":1,"num_users":1}"#),
     gives(
         "G12.crowd",
         "info",
