@@ -139,8 +139,7 @@ impl Session {
         };
         if connecting.expire_at > 0 && !client.insecure {
             self.deadlines.expires(cx.now.mono, time_until(connecting.expire_at, cx.now) + client.expired_close_delay);
-            let ttl = connecting.expire_at - cx.now.wall.seconds();
-            (result.expires, result.ttl) = (true, ttl.clamp(0, TTL_SECONDS_MAX) as u32);
+            (result.expires, result.ttl) = (true, ttl(connecting.expire_at, cx.now));
         }
         if !self.native_ping
             && let Some(interval) = client.ping_interval
@@ -210,6 +209,11 @@ fn identity_of(claims: ConnectionClaims, cx: &Context<'_>) -> Result<Identity, D
         user: claims.user,
         may_ask: true,
     })
+}
+
+/// What a client is told of the time until its connection ends: whole seconds, a year at most.
+pub(super) fn ttl(expire_at: i64, now: Now) -> u32 {
+    expire_at.saturating_sub(now.wall.seconds()).clamp(0, TTL_SECONDS_MAX) as u32
 }
 
 /// From now to a time of day in whole seconds; zero when it has passed.

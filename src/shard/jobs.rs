@@ -51,6 +51,8 @@ enum Running {
         posts: std::iter::Enumerate<std::vec::IntoIter<Result<Post, ApiError>>>,
         responses: Vec<PublishResponse>,
         in_flight: usize,
+        /// Payloads came as octets, whatever they hold.
+        are_octets: bool,
         finish: fn(Vec<PublishResponse>) -> Outcome,
     },
     Owner,
@@ -92,7 +94,7 @@ impl Shard {
     pub(super) fn begin(&mut self, slot: Slot, work: Work, protocol: ApiProtocol) -> Begun {
         let id = self.ticket();
         match work {
-            Work::One(method, command) => match self.run(id, 0, (method.plan)(command, &self.policy.rules)) {
+            Work::One(method, command) => match self.run(id, 0, (method.plan)(command, &self.policy.rules), protocol) {
                 Ok(outcome) => {
                     self.count_call(method.place(), protocol, self.now.mono, &outcome);
                     Begun::Done(Outcomes::One(outcome))
@@ -156,7 +158,7 @@ impl Shard {
                 Ok((method, command)) => (method.plan)(command, &self.policy.rules),
                 Err(error) => Plan::Done(error.outcome()),
             };
-            match self.run(id, at, plan) {
+            match self.run(id, at, plan, job.protocol) {
                 Ok(outcome) => job.replies[at] = Some(outcome),
                 Err(running) => _ = job.running.insert(at, running),
             }
@@ -165,13 +167,14 @@ impl Shard {
 
     /// Carries out a plan as far as this core can.
     #[allow(clippy::result_large_err)] // Both sides live on the stack for one call.
-    fn run(&mut self, job: Ticket, task: usize, plan: Plan) -> Result<Outcome, Running> {
+    fn run(&mut self, job: Ticket, task: usize, plan: Plan, protocol: ApiProtocol) -> Result<Outcome, Running> {
         match plan {
             Plan::Done(outcome) => Ok(outcome),
             Plan::Publish { posts, finish } => {
                 let responses = vec![PublishResponse::default(); posts.len()];
                 let posts = posts.into_iter().enumerate();
-                let mut running = Running::Publish { posts, responses, in_flight: 0, finish };
+                let are_octets = protocol == ApiProtocol::Grpc;
+                let mut running = Running::Publish { posts, responses, in_flight: 0, are_octets, finish };
                 self.pump(job, task, &mut running);
                 running.outcome(self)
             }
@@ -232,10 +235,10 @@ impl Shard {
 
     /// Hands out posts while not too many are in flight.
     fn pump(&mut self, job: Ticket, task: usize, running: &mut Running) {
-        let Running::Publish { posts, responses, in_flight, .. } = running else { return };
+        let Running::Publish { posts, responses, in_flight, are_octets, .. } = running else { return };
         while *in_flight < limits::API_PARALLEL_MAX {
             let Some((item, post)) = posts.next() else { return };
-            match post.map(|post| self.post(post)) {
+            match post.map(|post| self.post(Post { is_json: post.is_json && !*are_octets, ..post })) {
                 Err(error) => responses[item].error = Some(error.message()),
                 Ok(Posted::Done(position)) => responses[item].result = Some(result(position)),
                 Ok(Posted::Waits(ticket)) => {
@@ -355,7 +358,9 @@ impl Running {
     #[allow(clippy::result_large_err)] // As above.
     fn outcome(self, shard: &Shard) -> Result<Outcome, Running> {
         match self {
-            Running::Publish { posts, responses, in_flight: 0, finish } if posts.len() == 0 => Ok(finish(responses)),
+            Running::Publish { posts, responses, in_flight: 0, finish, .. } if posts.len() == 0 => {
+                Ok(finish(responses))
+            }
             Running::Gather { answers, missing: 0, finish } => {
                 let around = Surroundings {
                     node: &shard.shared.node,

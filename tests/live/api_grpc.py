@@ -30,8 +30,8 @@ UNSERVED = (
 class Api:
     """`await api.Publish(channel=…)`: a call with the key."""
 
-    def __init__(self, server, metadata=KEY, **options):
-        self.channel = grpc.aio.insecure_channel(server.grpc, options=list(options.items()))
+    def __init__(self, server, metadata=KEY, channel=None, **options):
+        self.channel = channel or grpc.aio.insecure_channel(server.grpc, options=list(options.items()))
         self.stub, self.metadata = CentrifugoApiStub(self.channel), metadata
 
     async def __aenter__(self):

@@ -92,11 +92,15 @@ async def output_of(*command):
 class Server:
     """The binary with the configuration above, on ports that are free."""
 
-    async def start(self, binary, cores):
+    async def start(self, binary, cores, extra=None):
+        """`extra` holds further members of sections of the configuration."""
+        self.binary, self.cores = binary, cores
         self.folder = tempfile.TemporaryDirectory()
         self.grpc = f"127.0.0.1:{free_port()}"
         config = json.loads(json.dumps(CONFIG))
         config["grpc_api"]["port"] = int(self.grpc.rsplit(":", 1)[1])
+        for section, members in (extra or {}).items():
+            config[section].update(members)
         path = pathlib.Path(self.folder.name) / "config.json"
         path.write_text(json.dumps(config))
         arguments = ["--config", path, "--address", "127.0.0.1", "--port", "0", "--cores", str(cores)]

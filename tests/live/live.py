@@ -11,10 +11,11 @@ import api_effects
 import api_go
 import api_grpc
 import api_node
+import api_tls
 import delivery
 from harness import Server
 
-MODULES = [delivery, api_cent, api_effects, api_grpc, api_node, api_go]
+MODULES = [delivery, api_cent, api_effects, api_grpc, api_tls, api_node, api_go]
 
 
 async def run(check, binary, cores):

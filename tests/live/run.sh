@@ -42,5 +42,5 @@ for cores in 1 2; do
 		echo "live: $cores cores are not there, skipped"
 		continue
 	fi
-	PYTHONPATH=.venv/stubs .venv/bin/python live.py "$binary" "$cores" "$@"
+	GRPC_VERBOSITY=NONE PYTHONPATH=.venv/stubs .venv/bin/python live.py "$binary" "$cores" "$@"
 done
