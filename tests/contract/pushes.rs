@@ -230,7 +230,9 @@ fn no_client_of_json_is_sent_what_is_no_json() {
         for (server, mut api, mut clients) in both(&[]) {
             let mut other = Client::connect_protobuf(&server, "p");
             api.ok("subscribe", &json!({"user": "p", "channel": channel}).to_string());
-            api.ok("subscribe", body);
+            // A connection that fails makes the whole call fail.
+            let answer = api.call("subscribe", body);
+            assert!(answer == r#"{"result":{}}"# || answer.contains(r#""code":100,"#), "{name}: {answer}");
             api.ok("unsubscribe", r#"{"user":"s","channel":"chat:marker"}"#);
             clients.iter_mut().for_each(|client| read_json(name, client));
             let push = other.reply(name).push.expect("a push");
