@@ -23,6 +23,7 @@ pub mod flow;
 pub mod grant;
 pub mod policy;
 pub mod publish;
+pub mod refresh;
 pub mod subscribe;
 pub mod unserved;
 pub mod unsubscribe;
@@ -89,6 +90,8 @@ pub struct Session {
     user: Arc<str>,
     info: Bytes,
     subscriptions: Vec<Subscription>,
+    /// Channels that the token granted.
+    token_channels: Box<[Arc<str>]>,
     deadlines: Deadlines,
     waiting: Option<Waiting>,
     /// The user that a trusted proxy named (`client.user_id_http_header`); used by `connect` at most.
@@ -106,6 +109,7 @@ impl Session {
             user: Arc::from(""),
             info: Bytes::new(),
             subscriptions: Vec::new(),
+            token_channels: Box::default(),
             deadlines: Deadlines::fresh(cx.now.mono, cx.policy.client.stale_close_delay),
             waiting: None,
             header_user: opening.header_user,
@@ -200,6 +204,8 @@ impl Session {
             Kind::Presence(request) => self.presence(id, &request.channel, cx),
             Kind::PresenceStats(request) => self.presence_stats(id, &request.channel, cx),
             Kind::History(request) => self.history(id, &request, cx),
+            Kind::Refresh(request) => self.refresh(id, &request.token, cx),
+            Kind::SubRefresh(request) if request.r#type == 0 => self.sub_refresh(id, &request, cx),
             Kind::Send(_) => Flow::Disconnect(Disconnect::NOT_AVAILABLE),
             other => self.unserved(id, &other, cx),
         }

@@ -97,8 +97,7 @@ impl Session {
             Err(TokenError::Expired) => return Err(Denied::Error(Error::TOKEN_EXPIRED)),
             Err(TokenError::Invalid(_) | TokenError::BadInfo) => return Err(Denied::Error(Error::PERMISSION_DENIED)),
         };
-        let client_fits = claims.client.is_empty() || claims.client == self.client.to_string();
-        if claims.channel != request.channel || claims.user != *self.user || !client_fits {
+        if !self.is_for_us(&claims, &request.channel) {
             return Err(Denied::Disconnect(Disconnect::INVALID_TOKEN));
         }
         if claims.expire_at > 0 && claims.expire_at <= now {
