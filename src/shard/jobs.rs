@@ -75,7 +75,7 @@ struct Place {
 pub(super) struct Jobs {
     jobs: HashMap<Ticket, Job>,
     places: HashMap<Ticket, Place>,
-    /// Jobs in the order of their deadlines (all have the same time).
+    /// Jobs in the order of their deadlines (all have the same time); one that made progress has a later one by now.
     deadlines: VecDeque<(Mono, Ticket)>,
 }
 
@@ -296,6 +296,8 @@ impl Shard {
             }
         }
         self.advance(place.job, &mut job);
+        // The time counts for each answer, not for all that a long list of tasks needs.
+        job.deadline = self.now.mono + Duration::from_millis(limits::GATHER_TIMEOUT_MS);
         if !job.running.is_empty() {
             self.jobs.jobs.insert(place.job, job);
             return;
@@ -331,6 +333,11 @@ impl Shard {
             }
             self.jobs.deadlines.pop_front();
             let Some(mut job) = self.jobs.jobs.remove(&id) else { continue };
+            if job.deadline > self.now.mono {
+                self.jobs.deadlines.push_back((job.deadline, id));
+                self.jobs.jobs.insert(id, job);
+                continue;
+            }
             self.jobs.places.retain(|_, place| place.job != id);
             job.running.clear();
             let (slot, left) = (job.slot, job.queue.len());
