@@ -108,13 +108,17 @@ impl Stream {
         let has_extras = publication.info.is_some() || !publication.tags.is_empty();
         let extras =
             has_extras.then(|| Box::new(Extras { info: publication.info.clone(), tags: publication.tags.clone() }));
+        while self.kept.len() >= size.max(1)
+            && let Some(oldest) = self.kept.pop_front()
+        {
+            self.bytes -= oldest.data.len();
+        }
+        // The queue never has room for more than may be kept.
+        if self.kept.len() == self.kept.capacity() {
+            self.kept.reserve_exact(self.kept.len().max(1).min(size.saturating_sub(self.kept.len())));
+        }
         self.bytes += publication.data.len();
         self.kept.push_back(Kept { data: publication.data.clone(), extras });
-        while self.kept.len() > size {
-            if let Some(oldest) = self.kept.pop_front() {
-                self.bytes -= oldest.data.len();
-            }
-        }
         self.top += 1;
         self.top()
     }
@@ -175,6 +179,8 @@ impl Stream {
             info: extras.and_then(|extras| extras.info.clone()),
             tags: extras.map(|extras| extras.tags.clone()).unwrap_or_default(),
             offset,
+            // The first of a stream names it, as Centrifugo's memory engine does.
+            epoch: if offset == 1 { self.epoch.to_string() } else { String::new() },
             ..Publication::default()
         }
     }

@@ -65,6 +65,7 @@ codes!(Error {
     NOT_AVAILABLE = error(108, "not available"), "The feature is switched off.";
     TOKEN_EXPIRED = error(109, "token expired"), "The client should fetch a new one.";
     EXPIRED = error(110, "expired"), "The asked-for expiry is in the past.";
+    UNRECOVERABLE_POSITION = error(112, "unrecoverable position"), "The history is of another epoch.";
 });
 
 codes!(Disconnect {
@@ -73,6 +74,7 @@ codes!(Disconnect {
     EXPIRED = disconnect(3005, "connection expired"), "Not refreshed in time.";
     SUBSCRIPTION_EXPIRED = disconnect(3006, "subscription expired"), "A server-side one was not refreshed in time.";
     SLOW = disconnect(3008, "slow"), "More waits for the client than it may have.";
+    INSUFFICIENT_STATE = disconnect(3010, "insufficient state"), "The client has to connect anew.";
     NO_PONG = disconnect(3012, "no pong"), "A ping was not answered in time.";
     INVALID_TOKEN = disconnect(3500, "invalid token"), "It proves nothing.";
     BAD_REQUEST = disconnect(3501, "bad request"), "Malformed or out of place.";

@@ -154,6 +154,11 @@ impl<M> Port<M> {
         self.inbox.try_recv().ok()
     }
 
+    /// Messages that wait for this core.
+    pub fn waiting(&self) -> usize {
+        self.inbox.len()
+    }
+
     /// True while some other core's queue is full: no new work may be taken from sockets.
     pub fn is_blocked(&self) -> bool {
         self.spilled > 0

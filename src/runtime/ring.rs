@@ -155,6 +155,11 @@ impl Ring {
         }
     }
 
+    /// Completions that wait; only [`Ring::poll`] brings more.
+    pub fn ready(&mut self) -> usize {
+        self.ring.completion().len()
+    }
+
     /// The next completion.
     pub fn take(&mut self) -> Option<Completion> {
         let entry = self.ring.completion().next()?;

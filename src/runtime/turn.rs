@@ -1,4 +1,5 @@
-//! The turn loop of one core: completions → inbox → due timers → effects → one slice of writes → park when all had nothing.
+//! The turn loop of one core: a look at the ring → inbox → completions → due timers → effects → one slice of writes →
+//! park when all had nothing.
 //!
 //! One task of one executor. It lets glommio's own descriptors run only when its preempt timer has fired, and looks at
 //! ring and inbox itself between slices, so nothing that must stay quick depends on glommio's timing.
@@ -76,6 +77,10 @@ pub struct Driver {
     /// The ring's timer that is in flight runs out at this time.
     timer_at: Mono,
     stops: bool,
+    /// Messages that were in the inbox at the last look at the ring; they come before its completions.
+    inbox_due: usize,
+    /// Completions of that look.
+    completions_due: usize,
 }
 
 impl Driver {
@@ -110,6 +115,8 @@ impl Driver {
             connections_max,
             timer_at: Mono::NEVER,
             stops: false,
+            inbox_due: 0,
+            completions_due: 0,
         })
     }
 
@@ -173,14 +180,20 @@ impl Driver {
     }
 
     /// True when something was done, so that there may be more.
+    ///
+    /// What other cores sent before a request came is handled before the request: a caller that has its answer of one core
+    /// and asks another finds the effect. So a look at the ring is followed by all that was in the inbox then, if need be
+    /// in several turns, and only then by the completions of that look.
     fn turn(&mut self) -> std::io::Result<bool> {
         let now = self.clock.now();
-        let mut busy = self.completions(now)?;
-        for _ in 0..limits::INBOX_PER_TURN {
-            let Some(message) = self.port.receive() else { break };
-            busy = true;
-            self.shard.handle(now, Event::Message(message));
-            self.perform();
+        if self.inbox_due == 0 {
+            self.ring.poll()?;
+            self.completions_due = self.ring.ready().min(limits::COMPLETIONS_PER_TURN);
+            self.inbox_due = self.port.waiting();
+        }
+        let mut busy = self.inbox(now);
+        if self.inbox_due == 0 {
+            busy |= self.completions(now);
         }
         if self.shard.next_deadline().is_some_and(|at| at <= now.mono) {
             self.shard.handle(now, Event::Tick);
@@ -193,10 +206,20 @@ impl Driver {
         Ok(busy || self.port.is_blocked())
     }
 
-    fn completions(&mut self, now: Now) -> std::io::Result<bool> {
-        self.ring.poll()?;
+    fn inbox(&mut self, now: Now) -> bool {
+        let count = self.inbox_due.min(limits::INBOX_PER_TURN);
+        for _ in 0..count {
+            let Some(message) = self.port.receive() else { break };
+            self.shard.handle(now, Event::Message(message));
+            self.perform();
+        }
+        self.inbox_due -= count;
+        count > 0
+    }
+
+    fn completions(&mut self, now: Now) -> bool {
         let mut busy = false;
-        for _ in 0..limits::COMPLETIONS_PER_TURN {
+        for _ in 0..std::mem::take(&mut self.completions_due) {
             if self.port.is_blocked() {
                 break;
             }
@@ -208,7 +231,7 @@ impl Driver {
         if !self.accept_again.is_empty() {
             self.accept(now.mono);
         }
-        Ok(busy)
+        busy
     }
 
     fn complete(&mut self, now: Now, completion: Completion) {

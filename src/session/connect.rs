@@ -44,6 +44,8 @@ struct Identity {
     info: Bytes,
     expire_at: i64,
     subs: BTreeMap<String, Granted>,
+    /// Channels of the token.
+    token_channels: Box<[Arc<str>]>,
     /// The client's wishes in `connect.subs` count.
     may_ask: bool,
 }
@@ -72,6 +74,7 @@ impl Session {
         }
         self.user = Arc::from(identity.user);
         self.info = identity.info;
+        self.token_channels = identity.token_channels;
         let subs =
             identity.subs.into_iter().map(|(channel, granted)| granting(&channel, granted, &request, cx)).collect();
         let connecting = Connecting { id, expire_at: identity.expire_at, subs };
@@ -139,8 +142,7 @@ impl Session {
         };
         if connecting.expire_at > 0 && !client.insecure {
             self.deadlines.expires(cx.now.mono, time_until(connecting.expire_at, cx.now) + client.expired_close_delay);
-            let ttl = connecting.expire_at - cx.now.wall.seconds();
-            (result.expires, result.ttl) = (true, ttl.clamp(0, TTL_SECONDS_MAX) as u32);
+            (result.expires, result.ttl) = (true, ttl(connecting.expire_at, cx.now));
         }
         if !self.native_ping
             && let Some(interval) = client.ping_interval
@@ -186,7 +188,14 @@ enum Denied {
 
 impl Identity {
     fn of_user(user: String, may_ask: bool) -> Identity {
-        Identity { user, info: Bytes::new(), expire_at: 0, subs: BTreeMap::new(), may_ask }
+        Identity {
+            user,
+            info: Bytes::new(),
+            expire_at: 0,
+            subs: BTreeMap::new(),
+            token_channels: Box::default(),
+            may_ask,
+        }
     }
 }
 
@@ -204,12 +213,18 @@ fn identity_of(claims: ConnectionClaims, cx: &Context<'_>) -> Result<Identity, D
         overrides: options.overrides,
     };
     Ok(Identity {
+        token_channels: claims.subs.keys().map(|channel| channel.as_str().into()).collect(),
         subs: claims.subs.into_iter().map(|(channel, options)| (channel, granted(options))).collect(),
         info: claims.info,
         expire_at: claims.expire_at,
         user: claims.user,
         may_ask: true,
     })
+}
+
+/// What a client is told of the time until its connection ends: whole seconds, a year at most.
+pub(super) fn ttl(expire_at: i64, now: Now) -> u32 {
+    expire_at.saturating_sub(now.wall.seconds()).clamp(0, TTL_SECONDS_MAX) as u32
 }
 
 /// From now to a time of day in whole seconds; zero when it has passed.

@@ -1,12 +1,14 @@
 //! What the server API does to a session: subscriptions that the backend makes and ends, and its expiry
 //! (server-api 2.3, 2.4, 2.6).
 
-use super::connect::time_until;
+use super::connect::{time_until, ttl};
 use super::{Context, Flow, Joined, Session, Since, Subscription, Wanted};
 use crate::channel::{Features, Position};
 use crate::clock::Mono;
 use crate::proto::client::{Push, Refresh, Reply, Subscribe};
 use crate::protocol::code::Disconnect;
+use crate::protocol::command::Protocol;
+use crate::protocol::payload;
 use bytes::Bytes;
 use std::sync::Arc;
 
@@ -41,8 +43,8 @@ pub struct Renewal {
 /// Why a grant cannot be carried out.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Ungranted {
-    /// It would have ended already: an error for the caller.
-    Expired,
+    /// It would have ended already, or its data cannot be told to the client: an error for the caller.
+    Failed,
     /// The client has too many subscriptions.
     Disconnect(Disconnect),
 }
@@ -51,10 +53,14 @@ impl Session {
     /// The checks before a grant.
     ///
     /// # Errors
-    /// It has expired, or the client is at its limit.
+    /// It has expired, its data is not for this client, or the client is at its limit.
     pub fn grant(&self, grant: &Grant, cx: &mut Context<'_>) -> Result<Wanted, Ungranted> {
         if grant.expire_at > 0 && grant.expire_at <= cx.now.wall.seconds() {
-            return Err(Ungranted::Expired);
+            return Err(Ungranted::Failed);
+        }
+        let is_tellable = self.protocol() == Protocol::Protobuf || payload::is_json(&grant.data, &mut Vec::new());
+        if !grant.data.is_empty() && !is_tellable {
+            return Err(Ungranted::Failed);
         }
         if self.subscriptions.len() >= cx.policy.client.channel_limit {
             return Err(Ungranted::Disconnect(Disconnect::CHANNEL_LIMIT));
@@ -119,7 +125,7 @@ impl Session {
             if !renewal.info.is_empty() {
                 self.info = renewal.info.clone();
             }
-            (body.expires, body.ttl) = (true, u32::try_from(renewal.expire_at - now).unwrap_or(u32::MAX));
+            (body.expires, body.ttl) = (true, ttl(renewal.expire_at, cx.now));
         } else {
             self.deadlines.never_expires();
         }

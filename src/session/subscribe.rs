@@ -4,7 +4,7 @@ use super::connect::time_until;
 use super::{Context, Entered, Flow, Joined, Session, Since, Subscription, Waiting, Wanted, reply_to};
 use crate::auth::TokenError;
 use crate::channel::features::Overrides;
-use crate::channel::rules::Refusal;
+use crate::channel::rules::{Asked, Refusal};
 use crate::channel::{Features, Position};
 use crate::clock::Mono;
 use crate::proto::client::{SubscribeRequest, SubscribeResult};
@@ -83,6 +83,9 @@ impl Session {
             return Err(Denied::Error(Error::BAD_REQUEST));
         }
         subscribing.features = namespace.features(&overrides);
+        let asked =
+            Asked { positioned: request.positioned, recoverable: request.recoverable, join_leave: request.join_leave };
+        rules.extend(&mut subscribing.features, namespace, &self.user, asked);
         Ok(subscribing)
     }
 
@@ -94,8 +97,7 @@ impl Session {
             Err(TokenError::Expired) => return Err(Denied::Error(Error::TOKEN_EXPIRED)),
             Err(TokenError::Invalid(_) | TokenError::BadInfo) => return Err(Denied::Error(Error::PERMISSION_DENIED)),
         };
-        let client_fits = claims.client.is_empty() || claims.client == self.client.to_string();
-        if claims.channel != request.channel || claims.user != *self.user || !client_fits {
+        if !self.is_for_us(&claims, &request.channel) {
             return Err(Denied::Disconnect(Disconnect::INVALID_TOKEN));
         }
         if claims.expire_at > 0 && claims.expire_at <= now {

@@ -249,7 +249,7 @@ impl Shard {
                 self.verdicts.push((slot.index, disconnect));
                 return self.put(conn);
             }
-            Err(Ungranted::Expired) => {
+            Err(Ungranted::Failed) => {
                 if let Some(Errand::Act { has_failed, .. }) = self.errands.get_mut(&ticket) {
                     *has_failed = true;
                 }

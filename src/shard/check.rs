@@ -61,7 +61,7 @@ impl Shard {
     /// Panics when something still waits although nothing is under way between the cores and nobody speaks.
     pub fn check_at_rest(&self) {
         self.check_invariants();
-        assert!(self.jobs.is_empty() && self.publishing.is_empty(), "a call waits");
+        assert!(self.jobs.is_empty() && self.publishing.is_empty() && self.asking.is_empty(), "a call waits");
         assert!(self.entering.is_empty() && self.errands.is_empty(), "a subscriber or an errand waits");
         assert!(self.effects.is_empty() && self.verdicts.is_empty(), "something is still to be done");
         assert!(!self.registry.has_waiting(), "a subscriber waits");

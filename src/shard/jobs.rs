@@ -7,8 +7,9 @@
 use super::acts::Asker;
 use super::publications::Posted;
 use super::{Message, Shard};
-use crate::api::{Answer, ApiError, Outcome, OwnerQuestion, Plan, Post, Question, Surroundings};
+use crate::api::{self, Answer, ApiError, Outcome, Plan, Post, Question, Surroundings};
 use crate::channel::Position;
+use crate::channel::inquiry::Inquiry;
 use crate::clock::Mono;
 use crate::id::{Core, Slot, Ticket};
 use crate::limits;
@@ -50,6 +51,8 @@ enum Running {
         posts: std::iter::Enumerate<std::vec::IntoIter<Result<Post, ApiError>>>,
         responses: Vec<PublishResponse>,
         in_flight: usize,
+        /// Payloads came as octets, whatever they hold.
+        are_octets: bool,
         finish: fn(Vec<PublishResponse>) -> Outcome,
     },
     Owner,
@@ -72,7 +75,7 @@ struct Place {
 pub(super) struct Jobs {
     jobs: HashMap<Ticket, Job>,
     places: HashMap<Ticket, Place>,
-    /// Jobs in the order of their deadlines (all have the same time).
+    /// Jobs in the order of their deadlines (all have the same time); one that made progress has a later one by now.
     deadlines: VecDeque<(Mono, Ticket)>,
 }
 
@@ -100,7 +103,7 @@ impl Shard {
     pub(super) fn begin(&mut self, slot: Slot, work: Work, protocol: ApiProtocol) -> Begun {
         let id = self.ticket();
         match work {
-            Work::One(method, command) => match self.run(id, 0, (method.plan)(command, &self.policy.rules)) {
+            Work::One(method, command) => match self.run(id, 0, (method.plan)(command, &self.policy.rules), protocol) {
                 Ok(outcome) => {
                     self.count_call(method.place(), protocol, self.now.mono, &outcome);
                     Begun::Done(Outcomes::One(outcome))
@@ -164,7 +167,7 @@ impl Shard {
                 Ok((method, command)) => (method.plan)(command, &self.policy.rules),
                 Err(error) => Plan::Done(error.outcome()),
             };
-            match self.run(id, at, plan) {
+            match self.run(id, at, plan, job.protocol) {
                 Ok(outcome) => job.replies[at] = Some(outcome),
                 Err(running) => _ = job.running.insert(at, running),
             }
@@ -173,13 +176,14 @@ impl Shard {
 
     /// Carries out a plan as far as this core can.
     #[allow(clippy::result_large_err)] // Both sides live on the stack for one call.
-    fn run(&mut self, job: Ticket, task: usize, plan: Plan) -> Result<Outcome, Running> {
+    fn run(&mut self, job: Ticket, task: usize, plan: Plan, protocol: ApiProtocol) -> Result<Outcome, Running> {
         match plan {
             Plan::Done(outcome) => Ok(outcome),
             Plan::Publish { posts, finish } => {
                 let responses = vec![PublishResponse::default(); posts.len()];
                 let posts = posts.into_iter().enumerate();
-                let mut running = Running::Publish { posts, responses, in_flight: 0, finish };
+                let are_octets = protocol == ApiProtocol::Grpc;
+                let mut running = Running::Publish { posts, responses, in_flight: 0, are_octets, finish };
                 self.pump(job, task, &mut running);
                 running.outcome(self)
             }
@@ -197,11 +201,11 @@ impl Shard {
         job: Ticket,
         task: usize,
         channel: Arc<str>,
-        question: OwnerQuestion,
+        question: Inquiry,
     ) -> Result<Outcome, Running> {
         let owner = self.shared.placement.owner(&channel);
         if owner == self.core {
-            return Ok(self.ask_owned(&channel, question));
+            return Ok(api::found(self.ask_owned(&channel, question)));
         }
         let (ticket, from) = (self.ticket(), self.core);
         self.jobs.places.insert(ticket, Place { job, task, item: 0 });
@@ -217,6 +221,7 @@ impl Shard {
         finish: fn(&Surroundings<'_>, Vec<Answer>) -> Outcome,
     ) -> Running {
         self.counters.actions.add(Action::Survey);
+        self.counters.controls_sent.add(self.shared.placement.cores() as u64 - 1);
         let (from, cores) = (self.core, self.shared.placement.cores());
         let (mut answers, mut missing) = (Vec::with_capacity(cores), 0);
         // The others first: they work while this core does.
@@ -239,10 +244,10 @@ impl Shard {
 
     /// Hands out posts while not too many are in flight.
     fn pump(&mut self, job: Ticket, task: usize, running: &mut Running) {
-        let Running::Publish { posts, responses, in_flight, .. } = running else { return };
+        let Running::Publish { posts, responses, in_flight, are_octets, .. } = running else { return };
         while *in_flight < limits::API_PARALLEL_MAX {
             let Some((item, post)) = posts.next() else { return };
-            match post.map(|post| self.post(post)) {
+            match post.map(|post| self.post(Post { is_json: post.is_json && !*are_octets, ..post })) {
                 Err(error) => responses[item].error = Some(error.message()),
                 Ok(Posted::Done(position)) => responses[item].result = Some(result(position)),
                 Ok(Posted::Waits(ticket)) => {
@@ -270,8 +275,14 @@ impl Shard {
 
     /// A core has answered.
     pub(super) fn answered(&mut self, ticket: Ticket, answer: Answer) {
+        if let Some(slot) = self.asking.remove(&ticket) {
+            if let Answer::Found(finding) = answer {
+                self.client_found(slot, *finding);
+            }
+            return self.check_stop();
+        }
         self.job_step(ticket, |running, _| match (running, answer) {
-            (Running::Owner, Answer::Outcome(outcome)) => Some(*outcome),
+            (Running::Owner, Answer::Found(finding)) => Some(api::found(*finding)),
             (Running::Gather { answers, missing, .. }, answer) => {
                 answers.push(answer);
                 *missing -= 1;
@@ -294,6 +305,8 @@ impl Shard {
             }
         }
         self.advance(place.job, &mut job);
+        // The time counts for each answer, not for all that a long list of tasks needs.
+        job.deadline = self.now.mono + Duration::from_millis(limits::GATHER_TIMEOUT_MS);
         if !job.running.is_empty() {
             self.jobs.jobs.insert(place.job, job);
             return;
@@ -329,6 +342,11 @@ impl Shard {
             }
             self.jobs.deadlines.pop_front();
             let Some(mut job) = self.jobs.jobs.remove(&id) else { continue };
+            if job.deadline > self.now.mono {
+                self.jobs.deadlines.push_back((job.deadline, id));
+                self.jobs.jobs.insert(id, job);
+                continue;
+            }
             self.jobs.places.retain(|_, place| place.job != id);
             job.running.clear();
             let (slot, left) = (job.slot, job.queue.len());
@@ -356,7 +374,9 @@ impl Running {
     #[allow(clippy::result_large_err)] // As above.
     fn outcome(self, shard: &Shard) -> Result<Outcome, Running> {
         match self {
-            Running::Publish { posts, responses, in_flight: 0, finish } if posts.len() == 0 => Ok(finish(responses)),
+            Running::Publish { posts, responses, in_flight: 0, finish, .. } if posts.len() == 0 => {
+                Ok(finish(responses))
+            }
             Running::Gather { answers, missing: 0, finish } => {
                 let around = Surroundings {
                     node: &shard.shared.node,

@@ -83,7 +83,8 @@ impl World {
 
     /// The backend gives a connection up, perhaps in the middle of a call.
     fn tear_caller(&mut self) {
-        let open: Vec<usize> = (0..self.callers.len()).filter(|at| self.links[self.callers[*at].link].is_open).collect();
+        let open: Vec<usize> =
+            (0..self.callers.len()).filter(|at| self.links[self.callers[*at].link].is_open).collect();
         if open.is_empty() {
             return;
         }

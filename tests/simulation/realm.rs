@@ -40,11 +40,7 @@ pub fn settings() -> Settings {
     // A core that stands still for long is part of the world; its clients must not be blamed for it.
     settings.client.pong_timeout = None;
     settings.http_api.key = "k".into();
-    let open = Namespace {
-        allow_subscribe_for_client: true,
-        allow_publish_for_client: true,
-        ..Namespace::default()
-    };
+    let open = Namespace { allow_subscribe_for_client: true, allow_publish_for_client: true, ..Namespace::default() };
     let history = Namespace {
         history_size: HISTORY_SIZE,
         history_ttl: HISTORY_TTL,

@@ -1,0 +1,85 @@
+//! `refresh` and `sub_refresh`: a new token in time prolongs a connection or a subscription (client-protocol 3.9, 3.10).
+
+use super::connect::{time_until, ttl};
+use super::{Context, Flow, Session, reply_to};
+use crate::auth::{SubscriptionClaims, TokenError};
+use crate::clock::Mono;
+use crate::proto::client::{RefreshResult, SubRefreshRequest, SubRefreshResult};
+use crate::protocol::code::{Disconnect, Error};
+
+impl Session {
+    pub(super) fn refresh(&mut self, id: u32, token: &str, cx: &Context<'_>) -> Flow {
+        if token.is_empty() {
+            return Flow::Disconnect(Disconnect::BAD_REQUEST);
+        }
+        let now = cx.now.wall.seconds();
+        let claims = match cx.policy.connection_tokens.connection(token, now) {
+            Ok(claims) if claims.user == *self.user => claims,
+            Ok(_) | Err(TokenError::Invalid(_)) => return Flow::Disconnect(Disconnect::INVALID_TOKEN),
+            Err(TokenError::Expired) => return Flow::Disconnect(Disconnect::EXPIRED),
+            Err(TokenError::BadInfo) => return self.error(id, Error::INTERNAL),
+        };
+        // The channels of a token belong to the connection; another set wants another connection.
+        let is_same = claims.subs.len() == self.token_channels.len()
+            && self.token_channels.iter().all(|name| claims.subs.contains_key(&**name) && self.find(name).is_some());
+        if !is_same {
+            return Flow::Disconnect(Disconnect::INSUFFICIENT_STATE);
+        }
+        if claims.expire_at > 0 && claims.expire_at <= now {
+            return self.error(id, Error::EXPIRED);
+        }
+        if !claims.info.is_empty() {
+            self.info = claims.info;
+        }
+        let mut result = RefreshResult::default();
+        // A token without expiry leaves the former deadline in force, as in Centrifugo.
+        if claims.expire_at > 0 && !cx.policy.client.insecure {
+            let left = time_until(claims.expire_at, cx.now) + cx.policy.client.expired_close_delay;
+            self.deadlines.expires(cx.now.mono, left);
+            (result.expires, result.ttl) = (true, ttl(claims.expire_at, cx.now));
+        }
+        let mut reply = reply_to(id);
+        reply.refresh = Some(result);
+        Flow::Reply(Box::new(reply))
+    }
+
+    pub(super) fn sub_refresh(&mut self, id: u32, request: &SubRefreshRequest, cx: &Context<'_>) -> Flow {
+        if request.channel.is_empty() {
+            return Flow::Disconnect(Disconnect::BAD_REQUEST);
+        }
+        let Some(at) = self.find(&request.channel) else { return self.error(id, Error::PERMISSION_DENIED) };
+        if request.token.is_empty() {
+            return self.error(id, Error::BAD_REQUEST);
+        }
+        let now = cx.now.wall.seconds();
+        let claims = match cx.policy.subscription_tokens().subscription(&request.token, now) {
+            Ok(claims) if self.is_for_us(&claims, &request.channel) => claims,
+            // An expired token is taken for one that says nothing: neither expiry nor information, as in Centrifugo.
+            Err(TokenError::Expired) => SubscriptionClaims::default(),
+            _ => return Flow::Disconnect(Disconnect::INVALID_TOKEN),
+        };
+        if claims.expire_at > 0 && claims.expire_at <= now {
+            return self.error(id, Error::EXPIRED);
+        }
+        let mut result = SubRefreshResult::default();
+        let subscription = &mut self.subscriptions[at];
+        subscription.info = claims.info;
+        subscription.expiry = Mono::NEVER;
+        if claims.expire_at > 0 {
+            let left = time_until(claims.expire_at, cx.now) + cx.policy.client.expired_sub_close_delay;
+            subscription.expiry = cx.now.mono + left;
+            let expiry = subscription.expiry;
+            self.deadlines.subscription_expires(expiry);
+            (result.expires, result.ttl) = (true, ttl(claims.expire_at, cx.now));
+        }
+        let mut reply = reply_to(id);
+        reply.sub_refresh = Some(result);
+        Flow::Reply(Box::new(reply))
+    }
+
+    /// True when a subscription token was made for this channel, user and client.
+    pub(super) fn is_for_us(&self, claims: &SubscriptionClaims, channel: &str) -> bool {
+        let client_fits = claims.client.is_empty() || self.client.is(&claims.client);
+        claims.channel == channel && claims.user == *self.user && client_fits
+    }
+}
