@@ -8,6 +8,9 @@ pub type Item = (u64, u64);
 /// Offset and epoch.
 pub type Position = (u64, String);
 
+/// A page of history that the API has answered: channel, (item, offset) ascending, the top.
+pub type Seen = (String, Vec<(Item, u64)>, Position);
+
 /// Options that a call of the API has set for one subscription; `None` keeps what the namespace says.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct Grant {
@@ -37,8 +40,8 @@ pub struct Model {
     pub placed: BTreeMap<(String, Item), Option<Position>>,
     /// Calls with an idempotency key, by channel and key.
     pub keyed: BTreeMap<(String, String), Keyed>,
-    /// Pages of history that the API has answered: channel, (item, offset) ascending, the top.
-    pub pages: Vec<(String, Vec<(Item, u64)>, Position)>,
+    /// Pages of history that the API has answered.
+    pub pages: Vec<Seen>,
     /// Channels whose history somebody has begun to remove.
     pub removed: BTreeSet<String>,
     /// Subscriptions that the backend has made, by the number in their data.
