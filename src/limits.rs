@@ -55,6 +55,9 @@ pub const CLOSE_TIMEOUT_MS: u64 = 5_000;
 /// Undecoded input kept while a connection waits for an answer of another core; above it the socket is not read.
 pub const INPUT_BYTES_PAUSE: usize = 64 << 10;
 
+/// Answers that wait for an HTTP client: above this no further request of its connection is looked at.
+pub const HTTP_OUTPUT_BYTES_PAUSE: usize = 1 << 20;
+
 /// Reason of a close frame (RFC 6455 5.5: 125 bytes less the code).
 pub const CLOSE_REASON_BYTES_MAX: usize = 123;
 

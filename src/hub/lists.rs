@@ -55,6 +55,11 @@ impl Lists {
         (number % u64::from(u32::MAX)) as u32 + 1
     }
 
+    /// Bytes of the whole sequence.
+    pub fn bytes(&self, list: List) -> usize {
+        if list == EMPTY { 0 } else { self.at(list).bytes }
+    }
+
     /// How many nodes live.
     pub fn len(&self) -> usize {
         self.nodes.len()

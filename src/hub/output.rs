@@ -327,6 +327,11 @@ impl Output {
         self.hot[index as usize].blocked
     }
 
+    /// Bytes that wait for the connection, marked or left over.
+    pub fn waiting_bytes(&self, index: u32) -> usize {
+        self.lists.bytes(self.hot[index as usize].list) + self.outbox_bytes(index)
+    }
+
     /// Bytes that wait in the connection's outbox.
     pub fn outbox_bytes(&self, index: u32) -> usize {
         self.outboxes.get(index as usize).and_then(Option::as_ref).map_or(0, |outbox| outbox.bytes())

@@ -160,6 +160,8 @@ impl Shard {
             self.effects.push_back(super::Effect::ShutdownWrite(conn.slot));
         } else if matches!(conn.kind, Kind::Http2(_)) {
             self.http2_drained(&mut conn);
+        } else if matches!(conn.kind, Kind::Http(_)) && !self.consume_input(&mut conn) {
+            return self.drop_conn(conn);
         }
         self.put(conn);
     }

@@ -229,9 +229,10 @@ impl Shard {
 
     /// Writes at most `slice` connections; true while more are to be written.
     pub fn flush(&mut self, slice: usize, sink: &mut impl Sink) -> bool {
-        let more = self.output.flush(slice, sink, &self.counters);
+        self.output.flush(slice, sink, &self.counters);
+        // What was drained may go on with its next request at once.
         self.settle();
-        more
+        self.output.is_dirty()
     }
 
     /// The connection takes bytes again.
@@ -276,7 +277,7 @@ impl Shard {
             self.wheel.arm(deadline, conn.slot);
             conn.armed = deadline;
         }
-        let is_full = conn.is_waiting() && conn.input.len() > limits::INPUT_BYTES_PAUSE;
+        let is_full = (conn.is_waiting() || self.is_clogged(&conn)) && conn.input.len() > limits::INPUT_BYTES_PAUSE;
         if is_full != conn.paused {
             conn.paused = is_full;
             self.effects.push_back(if is_full { Effect::Pause(conn.slot) } else { Effect::Resume(conn.slot) });
@@ -319,6 +320,10 @@ impl Shard {
     fn consume(&mut self, conn: &mut Conn, bytes: &mut [u8]) -> Option<usize> {
         let mut at = 0;
         while at < bytes.len() && !conn.is_waiting() {
+            if self.is_clogged(conn) {
+                self.output.notify_drained(conn.slot.index);
+                break;
+            }
             let used = match &conn.kind {
                 Kind::Http(_) => self.http(conn, &bytes[at..])?,
                 Kind::WebSocket(_) => self.websocket(conn, &mut bytes[at..])?,
@@ -331,6 +336,12 @@ impl Shard {
             }
         }
         Some(at)
+    }
+
+    /// True when a client sends requests and does not read the answers.
+    fn is_clogged(&self, conn: &Conn) -> bool {
+        let waiting = || self.output.waiting_bytes(conn.slot.index);
+        matches!(conn.kind, Kind::Http(_)) && waiting() > limits::HTTP_OUTPUT_BYTES_PAUSE
     }
 
     fn end_of_stream(&mut self, slot: Slot) {

@@ -3,7 +3,7 @@
 use super::CONFIG;
 use super::common::server::Server;
 use super::common::socket::Socket;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::time::Duration;
 
 #[test]
@@ -85,4 +85,42 @@ fn idle_connections_cost_little_memory_and_no_time() {
     let ticks = server.cpu_ticks() - before;
     println!("{ticks} ticks of 10 ms in 2 s with {} idle connections", first.len() + second.len());
     assert!(ticks <= 20, "{ticks} ticks: a busy loop");
+}
+
+#[test]
+fn who_asks_and_does_not_read_is_not_read_and_loses_no_answer() {
+    let server = Server::start(CONFIG, 1);
+    let request = b"POST /api/rpc HTTP/1.1\r\nHost: t\r\nX-API-Key: k\r\nContent-Length: 14\r\n\r\n{\"method\":\"x\"}";
+    let stream = server.connect();
+    let before = server.anonymous_memory_kib();
+    let mut writer = stream.try_clone().expect("a descriptor");
+    writer.set_write_timeout(Some(Duration::from_millis(500))).expect("an option");
+    // Until the server reads no more: then neither its answers nor our requests find room.
+    let (mut sent, mut rest) = (0, &request[..]);
+    loop {
+        match writer.write(rest) {
+            Ok(n) if n == rest.len() => (sent, rest) = (sent + 1, &request[..]),
+            Ok(n) => rest = &rest[n..],
+            Err(_) => break,
+        }
+        assert!(sent < 2_000_000, "the server reads without end");
+    }
+    let grown = server.anonymous_memory_kib().saturating_sub(before);
+    assert!(grown < 64 << 10, "{grown} KiB for {sent} requests whose answers nobody reads");
+    // The rest of the last request, and every answer.
+    let reader = std::thread::spawn(move || {
+        let (mut stream, mut answers, mut buffer, mut carry) = (stream, 0, vec![0; 1 << 16], Vec::new());
+        while answers < sent + 1 {
+            let n = stream.read(&mut buffer).expect("answers");
+            assert!(n > 0, "the connection lives");
+            carry.extend_from_slice(&buffer[..n]);
+            let head = b"HTTP/1.1 200";
+            answers += carry.windows(head.len()).filter(|window| window == head).count();
+            carry.drain(..carry.len().saturating_sub(head.len() - 1));
+        }
+        answers
+    });
+    writer.set_write_timeout(None).expect("an option");
+    writer.write_all(rest).expect("it is read again");
+    assert_eq!(reader.join().expect("all answers"), sent + 1);
 }
