@@ -1,5 +1,5 @@
 # `make` lists the targets. Everything a target needs it sets up by itself; the only thing expected is the Rust toolchain
-# (and, for the live tests, Python 3 and Node, which are installed as packages when they are missing).
+# (and, for the live tests, Python 3, Node and Go, which are installed as packages when they are missing).
 
 CARGO ?= cargo
 CONFIG ?= examples/dev.json

@@ -190,6 +190,12 @@ const ROWS: &[Row] = &[
         Works,
         "the_order_of_checks_of_the_api_is_centrifugos",
     ),
+    (
+        "Server API",
+        "API page at `swagger.handler_prefix`, made of the OpenAPI document at `/openapi.json`, without other hosts",
+        Works,
+        "the_binary_serves_the_api_page",
+    ),
     ("Server API", "legacy `POST /api`, GRPC", NotYet, ""),
     ("HTTP", "ambiguous framing is refused with 400 and close", Works, "each_ambiguity_has_its_refusal"),
     (

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs what a fresh Debian 12 lacks: a C compiler for building (mimalloc, aws-lc, liburing) and, with the argument
-# `test`, Python for the test that starts the server under a filter.
+# `test`, Python for the test that starts the server under a filter and curl for the examples of docs/api.md. What the
+# official clients need (Node, Go, a virtual environment of Python) tests/live/run.sh installs.
 set -eu
 if ! command -v cargo >/dev/null 2>&1; then
 	echo "cargo is missing: install the stable Rust toolchain (https://rustup.rs or your distribution), then try again" >&2
@@ -10,6 +11,7 @@ packages=
 command -v cc >/dev/null 2>&1 || packages="gcc libc6-dev make"
 if [ "${1:-}" = test ]; then
 	command -v python3 >/dev/null 2>&1 || packages="$packages python3"
+	command -v curl >/dev/null 2>&1 || packages="$packages curl"
 	command -v prlimit >/dev/null 2>&1 || packages="$packages util-linux"
 fi
 [ -z "$packages" ] && exit 0

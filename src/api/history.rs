@@ -1,7 +1,8 @@
 //! `history`: publications that are kept, and the position (server-api 2.9).
 
-use super::{ApiError, Method, OwnerQuestion, Plan, method};
+use super::{ApiError, Method, Plan, method};
 use crate::channel::history::Page;
+use crate::channel::inquiry::Inquiry;
 use crate::channel::{Position, Rules};
 use crate::proto::api::{self, HistoryRequest, HistoryResult};
 use crate::proto::client::{ClientInfo, Publication};
@@ -14,14 +15,14 @@ fn plan(request: HistoryRequest, rules: &Rules) -> Plan {
     let has_no_start = request.reverse && offset == Some(0);
     let page = Page { limit: usize::try_from(request.limit).ok(), since: offset, reverse: request.reverse };
     let epoch = request.since.map(|since| since.epoch).unwrap_or_default();
-    match ask(request.channel, rules, OwnerQuestion::History(page, epoch.into())) {
+    match ask(request.channel, rules, Inquiry::History(page, epoch.into())) {
         Plan::Owner(..) if has_no_start => Plan::Refused(ApiError::INTERNAL),
         plan => plan,
     }
 }
 
 /// The checks that `history` and `history_remove` share: name, namespace, option.
-pub(super) fn ask(channel: String, rules: &Rules, question: OwnerQuestion) -> Plan {
+pub(super) fn ask(channel: String, rules: &Rules, question: Inquiry) -> Plan {
     if channel.is_empty() {
         return Plan::Refused(ApiError::BAD_REQUEST);
     }
@@ -32,8 +33,8 @@ pub(super) fn ask(channel: String, rules: &Rules, question: OwnerQuestion) -> Pl
     }
 }
 
-/// The result, as the owner makes it.
-pub fn result(publications: Vec<Publication>, top: &Position) -> HistoryResult {
+/// The result.
+pub(super) fn result(publications: Vec<Publication>, top: &Position) -> HistoryResult {
     let publications = publications.into_iter().map(publication).collect();
     HistoryResult { publications, epoch: top.epoch.to_string(), offset: top.offset }
 }

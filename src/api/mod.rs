@@ -16,6 +16,8 @@ pub mod history;
 pub mod history_remove;
 pub mod info;
 pub mod legacy;
+pub mod manual;
+pub mod openapi;
 pub mod presence;
 pub mod presence_stats;
 pub mod publish;
@@ -27,9 +29,9 @@ pub mod unsubscribe;
 
 use crate::channel::Rules;
 use crate::channel::glob::Glob;
-use crate::channel::history::Page;
+use crate::channel::inquiry::{Finding, Inquiry};
 use crate::counters::Counters;
-use crate::proto::api::{Command, PublishResponse, Reply};
+use crate::proto::api::{Command, HistoryRemoveResult, PresenceStatsResult, PublishResponse, Reply};
 use crate::proto::client::Publication;
 use crate::proto::json;
 use crate::protocol::Malformed;
@@ -147,7 +149,7 @@ pub enum Plan {
         finish: fn(Vec<PublishResponse>) -> Outcome,
     },
     /// Ask the owner of a channel; its answer is the outcome.
-    Owner(Arc<str>, OwnerQuestion),
+    Owner(Arc<str>, Inquiry),
     /// Ask every core.
     Gather {
         /// What.
@@ -191,19 +193,6 @@ pub struct PostExtras {
     pub skip_history: bool,
     /// Versions are compared within this; "" within all.
     pub version_epoch: String,
-}
-
-/// What the owner of a channel is asked; its history or presence is switched on.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum OwnerQuestion {
-    /// All members.
-    Presence,
-    /// How many there are.
-    PresenceStats,
-    /// A page of history; it must be of this epoch unless that is empty.
-    History(Page, Arc<str>),
-    /// Forget the publications.
-    HistoryRemove,
 }
 
 /// What every core is asked, or told to do.
@@ -261,8 +250,24 @@ pub enum Answer {
     Channels(Vec<(Arc<str>, u32)>),
     /// It has acted; true when something failed.
     Acted(bool),
-    /// The owner's outcome.
-    Outcome(Box<Outcome>),
+    /// What the owner of a channel found.
+    Found(Box<Finding>),
+}
+
+/// What a method that asked the owner of a channel answers.
+pub fn found(finding: Finding) -> Outcome {
+    match finding {
+        Finding::Presence(members) => Outcome { presence: Some(presence::result(members)), ..Outcome::default() },
+        Finding::PresenceStats { clients, users } => {
+            let result = PresenceStatsResult { num_clients: clients, num_users: users };
+            Outcome { presence_stats: Some(result), ..Outcome::default() }
+        }
+        Finding::History(publications, top) => {
+            Outcome { history: Some(history::result(publications, &top)), ..Outcome::default() }
+        }
+        Finding::OtherEpoch => ApiError::UNRECOVERABLE_POSITION.outcome(),
+        Finding::Removed => Outcome { history_remove: Some(HistoryRemoveResult {}), ..Outcome::default() },
+    }
 }
 
 /// What a method that acts on sessions answers: error 100 if any core failed.

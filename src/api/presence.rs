@@ -1,18 +1,18 @@
 //! `presence`: who is in a channel (server-api 2.7).
 
-use super::{ApiError, Method, OwnerQuestion, Plan, method};
-use crate::channel::presence::Presence;
+use super::{ApiError, Method, Plan, method};
+use crate::channel::inquiry::Inquiry;
 use crate::channel::{Member, Rules};
 use crate::proto::api::{ClientInfo, PresenceRequest, PresenceResult};
 
 pub(super) const METHOD: Method = method!(presence, "Presence", 4, plan);
 
 fn plan(request: PresenceRequest, rules: &Rules) -> Plan {
-    ask(request.channel, rules, OwnerQuestion::Presence)
+    ask(request.channel, rules, Inquiry::Presence)
 }
 
 /// The checks that `presence` and `presence_stats` share: name, namespace, option.
-pub(super) fn ask(channel: String, rules: &Rules, question: OwnerQuestion) -> Plan {
+pub(super) fn ask(channel: String, rules: &Rules, question: Inquiry) -> Plan {
     if channel.is_empty() {
         return Plan::Refused(ApiError::BAD_REQUEST);
     }
@@ -23,17 +23,16 @@ pub(super) fn ask(channel: String, rules: &Rules, question: OwnerQuestion) -> Pl
     }
 }
 
-/// The result, as the owner makes it.
-pub fn result(presence: Option<&Presence>) -> PresenceResult {
-    let members = presence.into_iter().flat_map(Presence::members);
-    PresenceResult { presence: members.map(|member| (member.client.to_string(), entry(member))).collect() }
+/// The result.
+pub(super) fn result(members: Vec<Member>) -> PresenceResult {
+    PresenceResult { presence: members.into_iter().map(|member| (member.client.to_string(), entry(member))).collect() }
 }
 
-fn entry(member: &Member) -> ClientInfo {
+fn entry(member: Member) -> ClientInfo {
     ClientInfo {
         user: member.user.to_string(),
         client: member.client.to_string(),
-        conn_info: member.conn_info.clone(),
-        chan_info: member.chan_info.clone(),
+        conn_info: member.conn_info,
+        chan_info: member.chan_info,
     }
 }

@@ -108,13 +108,17 @@ impl Stream {
         let has_extras = publication.info.is_some() || !publication.tags.is_empty();
         let extras =
             has_extras.then(|| Box::new(Extras { info: publication.info.clone(), tags: publication.tags.clone() }));
+        while self.kept.len() >= size.max(1)
+            && let Some(oldest) = self.kept.pop_front()
+        {
+            self.bytes -= oldest.data.len();
+        }
+        // The queue never has room for more than may be kept.
+        if self.kept.len() == self.kept.capacity() {
+            self.kept.reserve_exact(self.kept.len().max(1).min(size.saturating_sub(self.kept.len())));
+        }
         self.bytes += publication.data.len();
         self.kept.push_back(Kept { data: publication.data.clone(), extras });
-        while self.kept.len() > size {
-            if let Some(oldest) = self.kept.pop_front() {
-                self.bytes -= oldest.data.len();
-            }
-        }
         self.top += 1;
         self.top()
     }

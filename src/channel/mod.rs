@@ -4,6 +4,7 @@ pub mod dedup;
 pub mod features;
 pub mod glob;
 pub mod history;
+pub mod inquiry;
 pub mod interest;
 pub mod name;
 pub mod presence;

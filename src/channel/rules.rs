@@ -92,6 +92,32 @@ impl Namespace {
         Features::new(&self.options, overrides)
     }
 
+    /// True when the feature is switched on.
+    fn has(&self, feature: Feature) -> bool {
+        match feature {
+            Feature::Presence => self.options.presence,
+            Feature::History => self.retention.is_some(),
+        }
+    }
+
+    /// Whether a user has access to the feature, on or not.
+    fn opens(&self, feature: Feature, user: &str, is_subscribed: bool) -> bool {
+        let options = &self.options;
+        let (client, subscriber, anonymous) = match feature {
+            Feature::Presence => (
+                options.allow_presence_for_client,
+                options.allow_presence_for_subscriber,
+                options.allow_presence_for_anonymous,
+            ),
+            Feature::History => (
+                options.allow_history_for_client,
+                options.allow_history_for_subscriber,
+                options.allow_history_for_anonymous,
+            ),
+        };
+        (client || (subscriber && is_subscribed)) && (!user.is_empty() || anonymous)
+    }
+
     /// True when `data` is what publications here may hold.
     pub fn allows_payload(&self, data: &[u8]) -> bool {
         match self.format {
@@ -105,6 +131,26 @@ impl Namespace {
     }
 }
 
+/// What a subscriber asks for beside publications.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Asked {
+    /// To be told its position.
+    pub positioned: bool,
+    /// To be recovered later.
+    pub recoverable: bool,
+    /// To be told who comes and goes.
+    pub join_leave: bool,
+}
+
+/// What a client may ask about a channel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Feature {
+    /// Who is there.
+    Presence,
+    /// What was published.
+    History,
+}
+
 /// Why something is not permitted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Refusal {
@@ -114,6 +160,8 @@ pub enum Refusal {
     PermissionDenied,
     /// The name, or the payload, is not of the required form.
     BadRequest,
+    /// The feature is switched off.
+    NotAvailable,
 }
 
 impl From<Refusal> for Error {
@@ -122,6 +170,7 @@ impl From<Refusal> for Error {
             Refusal::UnknownChannel => Error::UNKNOWN_CHANNEL,
             Refusal::PermissionDenied => Error::PERMISSION_DENIED,
             Refusal::BadRequest => Error::BAD_REQUEST,
+            Refusal::NotAvailable => Error::NOT_AVAILABLE,
         }
     }
 }
@@ -217,6 +266,30 @@ impl Rules {
             Some(is_listed) => (is_listed && !user.is_empty()) || self.insecure,
             None => allows_subscribe(&namespace.options, user) || self.insecure,
         })
+    }
+
+    /// Whether `user` may ask for a feature of the channel.
+    ///
+    /// # Errors
+    /// The first check of client-protocol 3.5 that fails.
+    pub fn ask(&self, channel: &str, user: &str, is_subscribed: bool, feature: Feature) -> Result<(), Refusal> {
+        let namespace = self.named(channel)?;
+        if !namespace.has(feature) {
+            return Err(Refusal::NotAvailable);
+        }
+        let is_allowed = namespace.opens(feature, user, is_subscribed) || self.insecure;
+        if is_allowed { Ok(()) } else { Err(Refusal::PermissionDenied) }
+    }
+
+    /// What a subscriber may ask for beside what it gets anyhow (client-protocol 3.2): a position, recovery, and to be
+    /// told of others. What it may not is passed over.
+    pub fn extend(&self, features: &mut Features, namespace: &Namespace, user: &str, asked: Asked) {
+        let options = &namespace.options;
+        let has_access = |feature| namespace.opens(feature, user, true) || self.insecure;
+        let history = has_access(Feature::History);
+        features.recoverable |= asked.recoverable && (options.allow_recovery || history);
+        features.positioned |= features.recoverable || (asked.positioned && (options.allow_positioning || history));
+        features.push_join_leave |= asked.join_leave && options.join_leave && has_access(Feature::Presence);
     }
 
     /// Whether `user` may publish `data`.

@@ -75,6 +75,7 @@ pub(super) const ROWS: &[(&str, Bind<Settings>)] = &[
     ("client.connection_limit", Limit(|s| &mut s.client.connection_limit)),
     ("client.connection_rate_limit", Limit(|s| &mut s.client.connection_rate_limit)),
     ("client.user_connection_limit", Limit(|s| &mut s.client.user_connection_limit)),
+    ("client.history_max_publication_limit", Size(|s| &mut s.client.history_max_publication_limit)),
     ("client.recovery_max_publication_limit", Size(|s| &mut s.client.recovery_max_publication_limit)),
     ("client.connect_include_server_time", Switch(|s| &mut s.client.connect_include_server_time)),
     ("client.allow_anonymous_connect_without_token", Switch(|s| &mut s.client.allow_anonymous_connect_without_token)),
@@ -141,6 +142,14 @@ pub(super) const NAMESPACE: &[(&str, Bind<Namespace>)] = &[
     ("history_meta_ttl", Span(|n| &mut n.history_meta_ttl)),
     ("force_positioning", Switch(|n| &mut n.force_positioning)),
     ("force_recovery", Switch(|n| &mut n.force_recovery)),
+    ("allow_positioning", Switch(|n| &mut n.allow_positioning)),
+    ("allow_recovery", Switch(|n| &mut n.allow_recovery)),
+    ("allow_presence_for_client", Switch(|n| &mut n.allow_presence_for_client)),
+    ("allow_presence_for_subscriber", Switch(|n| &mut n.allow_presence_for_subscriber)),
+    ("allow_presence_for_anonymous", Switch(|n| &mut n.allow_presence_for_anonymous)),
+    ("allow_history_for_client", Switch(|n| &mut n.allow_history_for_client)),
+    ("allow_history_for_subscriber", Switch(|n| &mut n.allow_history_for_subscriber)),
+    ("allow_history_for_anonymous", Switch(|n| &mut n.allow_history_for_anonymous)),
 ];
 
 /// Where token rows hang.

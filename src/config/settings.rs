@@ -206,6 +206,8 @@ pub struct Client {
     pub user_connection_limit: usize,
     /// Publications that one recovery may bring; a client that missed more is not recovered.
     pub recovery_max_publication_limit: usize,
+    /// Publications that one `history` of a client may bring.
+    pub history_max_publication_limit: usize,
     /// The connect reply carries `time`.
     pub connect_include_server_time: bool,
     /// A client without a token is user "".
@@ -307,6 +309,22 @@ pub struct Namespace {
     pub force_positioning: bool,
     /// Every subscription may be recovered.
     pub force_recovery: bool,
+    /// A subscriber may ask for its position.
+    pub allow_positioning: bool,
+    /// A subscriber may ask to be recovered.
+    pub allow_recovery: bool,
+    /// A client may ask who is there.
+    pub allow_presence_for_client: bool,
+    /// A subscribed client may.
+    pub allow_presence_for_subscriber: bool,
+    /// Also user "".
+    pub allow_presence_for_anonymous: bool,
+    /// A client may ask what was published.
+    pub allow_history_for_client: bool,
+    /// A subscribed client may.
+    pub allow_history_for_subscriber: bool,
+    /// Also user "".
+    pub allow_history_for_anonymous: bool,
 }
 
 /// `rpc.ping.*`
@@ -431,6 +449,7 @@ impl Default for Client {
             connection_rate_limit: 0,
             user_connection_limit: 0,
             recovery_max_publication_limit: 300,
+            history_max_publication_limit: 300,
             connect_include_server_time: false,
             allow_anonymous_connect_without_token: false,
             disallow_anonymous_connection_tokens: false,

@@ -3,11 +3,11 @@
 use super::peer::{PUBLISH, Peer, options, request};
 use super::{Answer, Form, Options, Status, Target, status_of_error};
 use crate::api::{ApiError, ErrorMode, METHODS, Method, Outcome};
+use crate::channel::Rules;
 use crate::clock::Mono;
 use crate::limits;
 use crate::proto::api::{Error, PublishRequest, PublishResponse, PublishResult};
 use crate::transport::api::Outcomes;
-use crate::channel::Rules;
 use crate::wire::grpc::{self, Code};
 use bytes::Bytes;
 use prost::Message;

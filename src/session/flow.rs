@@ -1,5 +1,6 @@
 //! What a session wants done after one step.
 
+use crate::channel::inquiry::Inquiry;
 use crate::channel::{Features, Position};
 use crate::clock::Mono;
 use crate::id::ChannelKey;
@@ -109,6 +110,8 @@ pub enum Flow {
     Ended(Subscription, Unsubscribe),
     /// Listen to these channels, then call `listening`.
     Listen(Vec<Wanted>),
+    /// Ask the owner of this channel, then call `found`.
+    Ask(Arc<str>, Inquiry),
     /// Publish, then call `published`.
     Publish(Box<PublishWish>),
     /// Send the application's ping (`{}` or a zero byte).

@@ -8,14 +8,15 @@
 //! ```
 //!
 //! Contract: [`Session::handle`] takes one command and returns one [`Flow`]. A flow that asks something of the shard
-//! (`Listen`, `Publish`) leaves the session waiting ([`Session::is_waiting`]); no further command may be handled until
-//! the shard has answered with [`Session::listening`] or [`Session::published`]. So replies keep the order of commands.
+//! (`Listen`, `Publish`, `Ask`) leaves the session waiting ([`Session::is_waiting`]); no further command may be handled until
+//! the shard has answered with [`Session::listening`], [`Session::published`] or [`Session::found`]. So replies keep the order of commands.
 //! Time and randomness come in as values; replies and wishes go out as values.
 //!
 //! What the server API does to a session (`grant`) comes between commands and never makes it wait.
 //!
 //! Not here: bytes and frames (`conn`, `transport`), audiences (`hub`), other cores (`shard`). One file per command.
 
+pub mod ask;
 pub mod connect;
 pub mod deadlines;
 pub mod flow;
@@ -65,6 +66,7 @@ enum Waiting {
     Connect(Box<connect::Connecting>),
     Subscribe(Box<subscribe::Subscribing>),
     Publish { id: u32 },
+    Ask { id: u32 },
 }
 
 /// What the transport knows of a connection when it begins.
@@ -195,6 +197,9 @@ impl Session {
             Kind::Subscribe(request) => self.subscribe(id, *request, cx),
             Kind::Unsubscribe(request) => self.unsubscribe(id, &request),
             Kind::Publish(request) => self.publish(id, request, cx),
+            Kind::Presence(request) => self.presence(id, &request.channel, cx),
+            Kind::PresenceStats(request) => self.presence_stats(id, &request.channel, cx),
+            Kind::History(request) => self.history(id, &request, cx),
             Kind::Send(_) => Flow::Disconnect(Disconnect::NOT_AVAILABLE),
             other => self.unserved(id, &other, cx),
         }
@@ -242,7 +247,9 @@ impl Session {
         match self.waiting.take() {
             Some(Waiting::Connect(connecting)) => self.connected(*connecting, joined, cx),
             Some(Waiting::Subscribe(subscribing)) => self.subscribed(*subscribing, joined, cx),
-            Some(Waiting::Publish { .. }) | None => unreachable!("only connect and subscribe listen"),
+            Some(Waiting::Publish { .. } | Waiting::Ask { .. }) | None => {
+                unreachable!("only connect and subscribe listen")
+            }
         }
     }
 

@@ -4,7 +4,7 @@ use super::connect::time_until;
 use super::{Context, Entered, Flow, Joined, Session, Since, Subscription, Waiting, Wanted, reply_to};
 use crate::auth::TokenError;
 use crate::channel::features::Overrides;
-use crate::channel::rules::Refusal;
+use crate::channel::rules::{Asked, Refusal};
 use crate::channel::{Features, Position};
 use crate::clock::Mono;
 use crate::proto::client::{SubscribeRequest, SubscribeResult};
@@ -83,6 +83,9 @@ impl Session {
             return Err(Denied::Error(Error::BAD_REQUEST));
         }
         subscribing.features = namespace.features(&overrides);
+        let asked =
+            Asked { positioned: request.positioned, recoverable: request.recoverable, join_leave: request.join_leave };
+        rules.extend(&mut subscribing.features, namespace, &self.user, asked);
         Ok(subscribing)
     }
 

@@ -9,9 +9,6 @@ use crate::protocol::command::Kind;
 impl Session {
     pub(super) fn unserved(&mut self, id: u32, command: &Kind, cx: &Context<'_>) -> Flow {
         match command {
-            Kind::Presence(request) => self.switched_off(id, &request.channel, cx),
-            Kind::PresenceStats(request) => self.switched_off(id, &request.channel, cx),
-            Kind::History(request) => self.switched_off(id, &request.channel, cx),
             Kind::Rpc(request) => self.rpc(id, &request.method, cx),
             Kind::Refresh(request) if request.token.is_empty() => Flow::Disconnect(Disconnect::BAD_REQUEST),
             Kind::SubRefresh(request) if request.channel.is_empty() => Flow::Disconnect(Disconnect::BAD_REQUEST),
@@ -19,17 +16,6 @@ impl Session {
                 self.error(id, Error::PERMISSION_DENIED)
             }
             _ => self.error(id, Error::NOT_AVAILABLE),
-        }
-    }
-
-    /// Presence and history of a namespace that has neither (client-protocol 3.5, 3.6).
-    fn switched_off(&self, id: u32, channel: &str, cx: &Context<'_>) -> Flow {
-        if channel.is_empty() {
-            return Flow::Disconnect(Disconnect::BAD_REQUEST);
-        }
-        match cx.policy.rules.named(channel) {
-            Ok(_) => self.error(id, Error::NOT_AVAILABLE),
-            Err(refusal) => self.error(id, refusal.into()),
         }
     }
 

@@ -11,7 +11,7 @@ use crate::session::{Context, Session};
 use crate::tally::ApiProtocol;
 use crate::transport::api::{Form, Outcomes};
 use crate::transport::websocket::Upgrade;
-use crate::transport::{Answer, Endpoint, Routes, api, health, websocket as endpoint};
+use crate::transport::{Answer, Endpoint, Routes, api, health, swagger, websocket as endpoint};
 use crate::wire::http1::{self, Head, Request, Response, Step};
 use crate::wire::websocket;
 
@@ -114,6 +114,10 @@ impl Shard {
                 let text = (self.shared.render_metrics)(&self.shared.counters);
                 let content_type = Some("text/plain; version=0.0.4; charset=utf-8");
                 Outcome::Answer(Answer { status: 200, content_type, fields: Vec::new(), body: text.into_bytes() })
+            }
+            Endpoint::OpenApi => Outcome::Answer(swagger::openapi(request.head.method, &self.shared.settings)),
+            Endpoint::Swagger(path) => {
+                Outcome::Answer(swagger::answer(path, request.head.method, &self.shared.settings))
             }
             Endpoint::Websocket => self.websocket_request(&request.head),
             Endpoint::Api(_) | Endpoint::ApiBatch | Endpoint::ApiLegacy => {

@@ -7,8 +7,9 @@
 use super::acts::Asker;
 use super::publications::Posted;
 use super::{Message, Shard};
-use crate::api::{Answer, ApiError, Outcome, OwnerQuestion, Plan, Post, Question, Surroundings};
+use crate::api::{self, Answer, ApiError, Outcome, Plan, Post, Question, Surroundings};
 use crate::channel::Position;
+use crate::channel::inquiry::Inquiry;
 use crate::clock::Mono;
 use crate::id::{Core, Slot, Ticket};
 use crate::limits;
@@ -188,11 +189,11 @@ impl Shard {
         job: Ticket,
         task: usize,
         channel: Arc<str>,
-        question: OwnerQuestion,
+        question: Inquiry,
     ) -> Result<Outcome, Running> {
         let owner = self.shared.placement.owner(&channel);
         if owner == self.core {
-            return Ok(self.ask_owned(&channel, question));
+            return Ok(api::found(self.ask_owned(&channel, question)));
         }
         let (ticket, from) = (self.ticket(), self.core);
         self.jobs.places.insert(ticket, Place { job, task, item: 0 });
@@ -208,6 +209,7 @@ impl Shard {
         finish: fn(&Surroundings<'_>, Vec<Answer>) -> Outcome,
     ) -> Running {
         self.counters.actions.add(Action::Survey);
+        self.counters.controls_sent.add(self.shared.placement.cores() as u64 - 1);
         let (from, cores) = (self.core, self.shared.placement.cores());
         let (mut answers, mut missing) = (Vec::with_capacity(cores), 0);
         // The others first: they work while this core does.
@@ -261,8 +263,14 @@ impl Shard {
 
     /// A core has answered.
     pub(super) fn answered(&mut self, ticket: Ticket, answer: Answer) {
+        if let Some(slot) = self.asking.remove(&ticket) {
+            if let Answer::Found(finding) = answer {
+                self.client_found(slot, *finding);
+            }
+            return self.check_stop();
+        }
         self.job_step(ticket, |running, _| match (running, answer) {
-            (Running::Owner, Answer::Outcome(outcome)) => Some(*outcome),
+            (Running::Owner, Answer::Found(finding)) => Some(api::found(*finding)),
             (Running::Gather { answers, missing, .. }, answer) => {
                 answers.push(answer);
                 *missing -= 1;

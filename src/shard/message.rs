@@ -1,6 +1,7 @@
 //! What cores tell each other. Between two cores messages keep their order.
 
-use crate::api::{Answer, OwnerQuestion, Post, Question};
+use crate::api::{Answer, Post, Question};
+use crate::channel::inquiry::Inquiry;
 use crate::channel::{Member, Position};
 use crate::id::{ClientId, Core, Ticket};
 use crate::proto::client::ClientInfo;
@@ -96,7 +97,7 @@ pub enum Message {
         /// The channel.
         channel: Arc<str>,
         /// What.
-        question: OwnerQuestion,
+        question: Inquiry,
         /// Who asks.
         from: Core,
         /// Comes back in `Answered`.

@@ -141,6 +141,8 @@ pub struct Shard {
     figures: Figures,
     /// Client publications that wait for the owner of their channel.
     publishing: HashMap<Ticket, Slot>,
+    /// Questions of clients that wait for the owner of their channel.
+    asking: HashMap<Ticket, Slot>,
     /// Subscribers that wait for an answer of their own from the owner of their channel.
     entering: HashMap<Ticket, (Slot, Arc<str>)>,
     /// Questions of other cores, or of this one, that take several slices.
@@ -184,6 +186,7 @@ impl Shard {
             jobs: Jobs::default(),
             figures,
             publishing: HashMap::new(),
+            asking: HashMap::new(),
             entering: HashMap::new(),
             errands: HashMap::new(),
             tickets: 0,
@@ -447,7 +450,7 @@ impl Shard {
             Message::Arrive { channel, info } => self.announce_owned(&channel, *info, true),
             Message::Depart { channel, departure } => self.depart_owned(&channel, *departure),
             Message::AskOwner { channel, question, from, ticket } => {
-                let answer = Answer::Outcome(Box::new(self.ask_owned(&channel, question)));
+                let answer = Answer::Found(Box::new(self.ask_owned(&channel, question)));
                 self.send(from, Message::Answered { ticket, answer });
             }
             Message::Continue(ticket) => self.go_on_later(ticket),

@@ -2,8 +2,9 @@
 
 use super::message::{Departure, Entry, Frames, Rendered};
 use super::{Message, Shard};
-use crate::api::{self, ApiError, Outcome, OwnerQuestion, history, presence, presence_stats};
 use crate::channel::history::Page;
+use crate::channel::inquiry::{Finding, Inquiry};
+use crate::channel::presence::Presence;
 use crate::id::Core;
 use crate::proto::client::{ClientInfo, Join, Leave, Push, Reply};
 use crate::protocol::frame::{self, Rendition};
@@ -111,37 +112,38 @@ impl Shard {
     }
 
     /// Answers a question about a channel of this core.
-    pub(super) fn ask_owned(&mut self, channel: &Arc<str>, question: OwnerQuestion) -> Outcome {
+    pub(super) fn ask_owned(&mut self, channel: &Arc<str>, question: Inquiry) -> Finding {
         self.counters.actions.add(match question {
-            OwnerQuestion::Presence => Action::Presence,
-            OwnerQuestion::PresenceStats => Action::PresenceStats,
-            OwnerQuestion::History(..) => Action::History,
-            OwnerQuestion::HistoryRemove => Action::HistoryRemove,
+            Inquiry::Presence => Action::Presence,
+            Inquiry::PresenceStats => Action::PresenceStats,
+            Inquiry::History(..) => Action::History,
+            Inquiry::HistoryRemove => Action::HistoryRemove,
         });
         match question {
-            OwnerQuestion::Presence => {
-                let result = presence::result(self.store.presence(channel));
-                Outcome { presence: Some(result), ..Outcome::default() }
+            Inquiry::Presence => {
+                let members = self.store.presence(channel).into_iter().flat_map(Presence::members);
+                Finding::Presence(members.cloned().collect())
             }
-            OwnerQuestion::PresenceStats => {
-                let result = presence_stats::result(self.store.presence(channel));
-                Outcome { presence_stats: Some(result), ..Outcome::default() }
+            Inquiry::PresenceStats => {
+                let presence = self.store.presence(channel);
+                let count = |figure: fn(&Presence) -> usize| presence.map_or(0, figure) as u32;
+                Finding::PresenceStats { clients: count(Presence::clients), users: count(Presence::users) }
             }
-            OwnerQuestion::History(page, epoch) => self.history_owned(channel, &page, &epoch),
-            OwnerQuestion::HistoryRemove => {
+            Inquiry::History(page, epoch) => self.history_owned(channel, &page, &epoch),
+            Inquiry::HistoryRemove => {
                 self.store.remove_history(channel);
                 self.store_gauges();
-                Outcome { history_remove: Some(Default::default()), ..Outcome::default() }
+                Finding::Removed
             }
         }
     }
 
-    fn history_owned(&mut self, channel: &Arc<str>, page: &Page, epoch: &str) -> api::Outcome {
+    fn history_owned(&mut self, channel: &Arc<str>, page: &Page, epoch: &str) -> Finding {
         let meta_ttl = self.meta_ttl(channel);
         let (publications, top) = self.store.read(channel, page, meta_ttl, self.now.mono, &mut self.random);
         if !epoch.is_empty() && *epoch != *top.epoch {
-            return ApiError::UNRECOVERABLE_POSITION.outcome();
+            return Finding::OtherEpoch;
         }
-        Outcome { history: Some(history::result(publications, &top)), ..Outcome::default() }
+        Finding::History(publications, top)
     }
 }

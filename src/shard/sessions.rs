@@ -1,8 +1,9 @@
 //! WebSocket connections: frames in, commands to the session, and what the session wants.
 
-use super::Shard;
 use super::publications::Posted;
+use super::{Message, Shard};
 use crate::api::Post;
+use crate::channel::inquiry::Finding;
 use crate::conn::{Client, Conn, Kind, contained};
 use crate::id::Slot;
 use crate::proto::client::Reply;
@@ -11,7 +12,7 @@ use crate::protocol::command::{Commands, Protocol};
 use crate::protocol::frame::{self, Block, Rendition};
 use crate::protocol::reply;
 use crate::session::flow::PublishWish;
-use crate::session::{Context, Flow};
+use crate::session::{Context, Flow, Session};
 use crate::tally::ClientMethod;
 use crate::wire::websocket::{self, Event, Opcode};
 
@@ -174,6 +175,17 @@ impl Shard {
                         }
                     }
                 }
+                Flow::Ask(channel, inquiry) => {
+                    let owner = self.shared.placement.owner(&channel);
+                    if owner == self.core {
+                        client.session.found(self.ask_owned(&channel, inquiry))
+                    } else {
+                        let (ticket, from) = (self.ticket(), self.core);
+                        self.asking.insert(ticket, slot);
+                        self.send(owner, Message::AskOwner { channel, question: inquiry, from, ticket });
+                        return After::Nothing;
+                    }
+                }
                 Flow::Ping => {
                     let (identity, block) = &self.pings[client.session.rendition().index()];
                     self.output.queue_shared(slot.index, *identity, block);
@@ -244,12 +256,21 @@ impl Shard {
 
     /// The owner has taken a client's publication: its reply goes out, and what waited behind it goes on.
     pub(super) fn client_published(&mut self, slot: Slot) {
+        self.client_answered(slot, Session::published);
+    }
+
+    /// The owner has answered a client's question.
+    pub(super) fn client_found(&mut self, slot: Slot, finding: Finding) {
+        self.client_answered(slot, |session| session.found(finding));
+    }
+
+    fn client_answered(&mut self, slot: Slot, answer: impl FnOnce(&mut Session) -> Flow) {
         let Some(mut conn) = self.take(slot) else { return };
         let mut goes_on = true;
         if let Some(client) = conn.client()
             && client.session.is_waiting()
         {
-            let flow = client.session.published();
+            let flow = answer(&mut client.session);
             let after = self.perform(slot, client, flow);
             goes_on = self.follow(&mut conn, after) && self.go_on(&mut conn);
         }

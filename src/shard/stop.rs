@@ -76,6 +76,7 @@ impl Shard {
         let in_request = |kind: &Kind| matches!(kind, Kind::Http(http) if http.is_in_request());
         self.jobs.is_empty()
             && self.publishing.is_empty()
+            && self.asking.is_empty()
             && self.entering.is_empty()
             && !self.conns.iter().flatten().any(|c| in_request(&c.kind))
     }

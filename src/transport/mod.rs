@@ -6,6 +6,7 @@
 pub mod admission;
 pub mod api;
 pub mod health;
+pub mod swagger;
 pub mod websocket;
 
 use crate::api::METHODS;
@@ -27,6 +28,10 @@ pub enum Endpoint {
     Health,
     /// `/metrics`
     Metrics,
+    /// `/openapi.json`
+    OpenApi,
+    /// The API page: what continues its prefix.
+    Swagger(&'static str),
 }
 
 impl Endpoint {
@@ -70,6 +75,8 @@ const TRANSPORTS: &[Transport] = &[
         paths: |s| endpoint(s.prometheus.enabled, &s.prometheus.handler_prefix, Endpoint::Metrics),
         is_external: |_| false,
     },
+    Transport { paths: |s| endpoint(s.swagger.enabled, "/openapi.json", Endpoint::OpenApi), is_external: |_| false },
+    Transport { paths: swagger_paths, is_external: |_| false },
 ];
 
 fn endpoint(enabled: bool, prefix: &str, endpoint: Endpoint) -> Vec<(String, Endpoint)> {
@@ -85,6 +92,14 @@ fn api_paths(settings: &Settings) -> Vec<(String, Endpoint)> {
     // Under the root every path that nothing else answers is the legacy endpoint.
     let legacy = if prefix.is_empty() { ANY_PATH } else { prefix };
     methods.chain([(format!("{prefix}/batch"), Endpoint::ApiBatch), (legacy.into(), Endpoint::ApiLegacy)]).collect()
+}
+
+fn swagger_paths(settings: &Settings) -> Vec<(String, Endpoint)> {
+    if !settings.swagger.enabled {
+        return Vec::new();
+    }
+    let prefix = settings.swagger.handler_prefix.trim_end_matches('/');
+    swagger::paths().map(|rest| (format!("{prefix}{rest}"), Endpoint::Swagger(rest))).collect()
 }
 
 /// Answers what nothing else does.

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # The official clients against the real binary, with one core and with two. Installs them beside this file.
+# run.sh [NAME…]: only checks whose names contain one of these.
 set -euo pipefail
 cd "$(dirname "$0")"
 root=$(cd ../.. && pwd)
@@ -20,20 +21,26 @@ need() { # need COMMAND PACKAGES…: installs Debian packages when a command is 
 need python3 python3 python3-venv
 need node nodejs npm
 need npm npm
-need curl curl
+need go golang-go
 
-if [ ! -x .venv/bin/python ] || ! .venv/bin/python -c 'import cent, centrifuge' 2>/dev/null; then
+# What is installed is what the lists said at the time: a changed list installs again.
+if ! cmp -s requirements.txt .venv/requirements.txt; then
 	python3 -m venv .venv 2>/dev/null || { need ensurepip-of-python python3-venv; python3 -m venv .venv; }
 	.venv/bin/pip install --quiet --disable-pip-version-check -r requirements.txt
+	cp requirements.txt .venv/
 fi
-if [ ! -d node_modules/centrifuge ]; then
+if ! cmp -s package-lock.json node_modules/package-lock.json; then
 	npm ci --silent --no-audit --no-fund
+	cp package-lock.json node_modules/
 fi
+mkdir -p .venv/stubs
+.venv/bin/python -m grpc_tools.protoc -I "$root/proto" --python_out=.venv/stubs --grpc_python_out=.venv/stubs api.proto
+(cd gocent && go build -o ../.venv/gocent .)
 
 for cores in 1 2; do
 	if [ "$cores" -gt "$(nproc)" ]; then
 		echo "live: $cores cores are not there, skipped"
 		continue
 	fi
-	.venv/bin/python live.py "$binary" "$cores"
+	PYTHONPATH=.venv/stubs .venv/bin/python live.py "$binary" "$cores" "$@"
 done

@@ -1,0 +1,3 @@
+module corecast/tests/live/gocent
+
+go 1.19
