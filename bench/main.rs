@@ -69,7 +69,7 @@ fn scenarios(quick: bool) -> Vec<Scenario> {
     for subscribers in [100, 1000, 5000] {
         all.extend([1, 4, 16].map(|burst| Fanout(subscribers, burst)));
     }
-    all.extend([Publish(1), Publish(64)]);
+    all.extend([Publish(1), Publish(64), Call(64, 1)]);
     all.extend(api);
     all.extend([Channels(1000), Idle(10_000), Hop]);
     all

@@ -61,7 +61,7 @@ impl Scenario {
             Scenario::Fanout(n, k) => format!("fan-out to {n}, {k} per burst"),
             Scenario::Publish(n) => format!("publish over HTTP, {n} connections"),
             Scenario::PublishKept(n) => format!("publish with history over HTTP, {n} connections"),
-            Scenario::Call(n, k) => format!("publish over GRPC, {n} connections with {k} calls each"),
+            Scenario::Call(n, k) => format!("publish over GRPC, {n} connections, {k} in flight on each"),
             Scenario::Broadcast(n, channels) => format!("broadcast to {channels} channels, {n} connections"),
             Scenario::History(n) => format!("history of 10, {n} connections"),
             Scenario::PresenceStats(n) => format!("presence_stats, {n} connections"),
