@@ -1,9 +1,10 @@
 //! A server under test: started and pinned, or somebody else's; its CPU time and memory as the kernel counts them.
 
 use std::io::{BufRead, BufReader};
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::thread::JoinHandle;
 
 /// What is measured.
 pub struct Server {
@@ -13,6 +14,8 @@ pub struct Server {
     /// Where it takes calls over GRPC.
     pub grpc: SocketAddr,
     pub key: String,
+    /// Passes on what the server says.
+    reader: Option<JoinHandle<()>>,
     _config: Option<tempfile::TempDir>,
 }
 
@@ -30,7 +33,7 @@ pub struct Cpu {
 const CONFIG: &str = r#"{
   "client": {"allow_anonymous_connect_without_token": true, "allowed_origins": ["*"]},
   "http_api": {"key": "k"},
-  "grpc_api": {"enabled": true, "address": "127.0.0.1", "port": 0, "key": "k"},
+  "grpc_api": {"enabled": true, "address": "127.0.0.1", "port": PORT, "key": "k"},
   "log": {"level": "error"},
   "channel": {"namespaces": [{"name": "bench", "allow_subscribe_for_client": true,
     "allow_subscribe_for_anonymous": true, "allow_publish_for_client": true, "allow_publish_for_anonymous": true},
@@ -56,7 +59,10 @@ impl Server {
     pub fn corecast(cores: usize) -> Server {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("config.json");
-        std::fs::write(&file, CONFIG.replace("\"error\"", "\"info\"")).expect("written");
+        // There 0 means the default port; this one is free now.
+        let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port();
+        let config = CONFIG.replace("\"error\"", "\"info\"").replace("PORT", &free.to_string());
+        std::fs::write(&file, config).expect("written");
         let child = Command::new("taskset")
             .args(["-c", if cores == 1 { "0" } else { "0,1" }])
             .arg(beside("corecast"))
@@ -71,19 +77,19 @@ impl Server {
     pub fn foreign(target: &str, grpc: &str, pid: u32, key: &str) -> Server {
         let address = resolve(target).expect("--target HOST:PORT");
         let grpc = resolve(grpc).unwrap_or(address);
-        Server { child: None, pid, address, grpc, key: key.into(), _config: None }
+        Server { child: None, pid, address, grpc, key: key.into(), reader: None, _config: None }
     }
 
     /// Waits until the server has said where it listens: for HTTP and, if it has a second port, for GRPC.
     fn started(mut child: Child, ports: usize, config: Option<tempfile::TempDir>) -> Server {
         let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines().map_while(Result::ok);
         let addresses: Vec<SocketAddr> = lines.by_ref().filter_map(|line| listens(&line)).take(ports).collect();
-        std::thread::spawn(move || lines.for_each(drop));
-        let (Some(&address), Some(&grpc)) = (addresses.first(), addresses.last()) else {
-            panic!("the server does not say where it listens")
-        };
+        // Whatever it says later is a complaint.
+        let reader = Some(std::thread::spawn(move || lines.for_each(|line| eprintln!("{line}"))));
+        assert_eq!(addresses.len(), ports, "the server says where it listens");
+        let (address, grpc) = (addresses[0], addresses[ports - 1]);
         // taskset becomes the server: the process is the same.
-        Server { pid: child.id(), child: Some(child), address, grpc, key: "k".into(), _config: config }
+        Server { pid: child.id(), child: Some(child), address, grpc, key: "k".into(), reader, _config: config }
     }
 
     /// CPU time so far.
@@ -110,8 +116,12 @@ fn resolve(target: &str) -> Option<SocketAddr> {
     Some(address)
 }
 
-/// The address in a line that names one.
+/// The address in a line that says that it is served.
 fn listens(line: &str) -> Option<SocketAddr> {
+    if line.contains("fatal") {
+        eprintln!("{line}");
+        return None;
+    }
     let digits: String = line.split("127.0.0.1:").nth(1)?.chars().take_while(char::is_ascii_digit).collect();
     Some(SocketAddr::from(([127, 0, 0, 1], digits.parse().ok()?)))
 }
@@ -119,9 +129,13 @@ fn listens(line: &str) -> Option<SocketAddr> {
 impl Drop for Server {
     fn drop(&mut self) {
         if let Some(child) = &mut self.child {
+            if let Ok(Some(status)) = child.try_wait() {
+                eprintln!("the server has ended by itself: {status}");
+            }
             _ = child.kill();
             _ = child.wait();
         }
+        _ = self.reader.take().map(JoinHandle::join);
     }
 }
 

@@ -418,8 +418,8 @@ impl Http2 {
 
     /// Streams without an end of their own would keep the connection open.
     fn end_talks(&mut self) {
-        let talking = |(key, stream): (&StreamKey, &Box<Stream>)| stream.is_talking().then_some(*key);
-        let keys: Vec<StreamKey> = self.streams.iter().filter_map(talking).collect();
+        let talking = self.streams.iter().filter(|(_, stream)| stream.is_talking());
+        let keys: Vec<StreamKey> = talking.map(|(key, _)| *key).collect();
         for key in keys {
             let stream = self.streams.get_mut(&key);
             if let Some(watch) = stream.filter(|stream| matches!(stream.service, Service::HealthWatch)) {
@@ -431,8 +431,8 @@ impl Http2 {
 
     fn expire_streams(&mut self) {
         let now = self.now;
-        let due = |(key, stream): (&StreamKey, &Box<Stream>)| (stream.deadline() <= now).then_some(*key);
-        let keys: Vec<StreamKey> = self.streams.iter().filter_map(due).collect();
+        let due = self.streams.iter().filter(|(_, stream)| stream.deadline() <= now);
+        let keys: Vec<StreamKey> = due.map(|(key, _)| *key).collect();
         for key in keys {
             if self.streams.get(&key).is_some_and(|stream| stream.is_waiting()) {
                 self.events.push_back(Event::Cancelled { stream: key });
