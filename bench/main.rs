@@ -3,12 +3,15 @@
 //! ```text
 //! bench                                   all scenarios, floor and Corecast alternately, three rounds
 //! bench --quick                           the same, small
-//! bench --target 127.0.0.1:8000 --pid N --key K     another server of the protocol instead of Corecast
+//! bench --target 127.0.0.1:8000 --grpc 127.0.0.1:10000 --pid N --key K     another server instead of Corecast
 //! bench --only fan-out                    scenarios whose name contains this
 //! ```
 //! The server runs on CPU 0, the load on CPU 1. The figure that counts is the ratio of medians.
 
+mod calls;
 mod clients;
+mod frames;
+mod requests;
 mod scenarios;
 mod server;
 
@@ -18,8 +21,25 @@ use server::Server;
 struct Options {
     quick: bool,
     only: String,
-    target: Option<(String, u32, String)>,
+    target: Option<Target>,
     rounds: usize,
+}
+
+/// A server that runs already.
+struct Target {
+    address: String,
+    grpc: String,
+    pid: u32,
+    key: String,
+}
+
+impl Options {
+    fn server(&self) -> Server {
+        match &self.target {
+            Some(target) => Server::foreign(&target.address, &target.grpc, target.pid, &target.key),
+            None => Server::corecast(1),
+        }
+    }
 }
 
 fn options() -> Options {
@@ -30,21 +50,28 @@ fn options() -> Options {
     Options {
         quick,
         only: value("--only").unwrap_or_default(),
-        target: value("--target").map(|target| (target, pid, value("--key").unwrap_or_default())),
+        target: value("--target").map(|address| {
+            let text = |name| value(name).unwrap_or_default();
+            Target { address, grpc: text("--grpc"), pid, key: text("--key") }
+        }),
         rounds: value("--rounds").and_then(|text| text.parse().ok()).unwrap_or(3),
     }
 }
 
 fn scenarios(quick: bool) -> Vec<Scenario> {
-    use Scenario::{Channels, Fanout, Hop, Idle, Publish};
+    use Scenario::{Broadcast, Call, Channels, Fanout, History, Hop, Idle, PresenceStats, Publish, PublishKept};
+    let api = [Call(4, 16), Broadcast(4, 1000), PublishKept(64), History(16), PresenceStats(16)];
     if quick {
-        return vec![Fanout(100, 1), Fanout(1000, 1), Fanout(1000, 16), Publish(1), Publish(64), Idle(2000), Hop];
+        let hub = [Fanout(100, 1), Fanout(1000, 1), Fanout(1000, 16), Publish(1), Publish(64), Idle(2000), Hop];
+        return hub.into_iter().chain(api).collect();
     }
     let mut all = Vec::new();
     for subscribers in [100, 1000, 5000] {
         all.extend([1, 4, 16].map(|burst| Fanout(subscribers, burst)));
     }
-    all.extend([Publish(1), Publish(64), Channels(1000), Idle(10_000), Hop]);
+    all.extend([Publish(1), Publish(64), Call(64, 1)]);
+    all.extend(api);
+    all.extend([Channels(1000), Idle(10_000), Hop]);
     all
 }
 
@@ -58,25 +85,25 @@ fn main() {
     let scale = Scale { seconds: if options.quick { 1.0 } else { 4.0 } };
     println!("server on CPU 0, load on CPU 1, {} rounds of {} s, 150-byte payloads", options.rounds, scale.seconds);
     for scenario in scenarios(options.quick).into_iter().filter(|s| s.name().contains(&options.only)) {
-        // The floor keeps no channels apart, so there it is no yardstick.
-        let has_floor = !matches!(scenario, Scenario::Channels(_));
-        let (mut floor, mut ours) = (Vec::new(), Vec::new());
+        let (mut floor, mut plain, mut ours) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..options.rounds {
-            if has_floor {
+            if scenario.has_floor() {
                 floor.push(scenario.run(&Server::floor(), scale));
             }
-            let server = match &options.target {
-                Some((target, pid, key)) => Server::foreign(target, *pid, key),
-                None => Server::corecast(1),
-            };
-            ours.push(scenario.run(&server, scale));
+            if let Some(yardstick) = scenario.yardstick() {
+                plain.push(yardstick.run(&options.server(), scale));
+            }
+            ours.push(scenario.run(&options.server(), scale));
         }
         println!("\n{} (CPU µs per {})", scenario.name(), scenario.unit());
         let floor = report("floor", &floor);
+        let plain = report("publish", &plain);
         let ours = report("server", &ours);
         // An idle floor uses nothing: there is no ratio to it.
-        if let Some((floor, ours)) = floor.zip(ours).filter(|(floor, _)| *floor > 0.0) {
-            println!("  ratio    {:>8.2}", ours / floor);
+        for (name, other) in [("floor", floor), ("one publish over HTTP", plain)] {
+            if let Some((other, ours)) = other.zip(ours).filter(|(other, _)| *other > 0.0) {
+                println!("  ratio    {:>8.2} to {name}", ours / other);
+            }
         }
     }
     if options.target.is_none() && "two cores".contains(&options.only) {

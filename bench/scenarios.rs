@@ -1,8 +1,12 @@
 //! What is measured. Each scenario drives one server once and returns its figures.
 
+use crate::calls::calls;
 use crate::clients::{Clients, payload};
+use crate::requests::{ask, post, requests};
 use crate::server::{Cpu, Server};
+use corecast::proto::api::PublishRequest;
 use hdrhistogram::Histogram;
+use prost::Message;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
@@ -33,6 +37,16 @@ pub enum Scenario {
     Fanout(usize, usize),
     /// Over HTTP from so many connections, nobody listens.
     Publish(usize),
+    /// The same to a channel of each connection that keeps ten publications.
+    PublishKept(usize),
+    /// The same over GRPC: connections, calls in flight on each.
+    Call(usize, usize),
+    /// One publication for so many channels in a request: connections, channels.
+    Broadcast(usize, usize),
+    /// Ten kept publications are read, from so many connections.
+    History(usize),
+    /// Members are counted, from so many connections.
+    PresenceStats(usize),
     /// One subscriber on each of so many channels.
     Channels(usize),
     /// So many connections that say nothing.
@@ -46,6 +60,11 @@ impl Scenario {
         match self {
             Scenario::Fanout(n, k) => format!("fan-out to {n}, {k} per burst"),
             Scenario::Publish(n) => format!("publish over HTTP, {n} connections"),
+            Scenario::PublishKept(n) => format!("publish with history over HTTP, {n} connections"),
+            Scenario::Call(n, k) => format!("publish over GRPC, {n} connections, {k} in flight on each"),
+            Scenario::Broadcast(n, channels) => format!("broadcast to {channels} channels, {n} connections"),
+            Scenario::History(n) => format!("history of 10, {n} connections"),
+            Scenario::PresenceStats(n) => format!("presence_stats, {n} connections"),
             Scenario::Channels(n) => format!("one subscriber on each of {n} channels"),
             Scenario::Idle(n) => format!("{n} idle connections"),
             Scenario::Hop => "publication to delivery, one at a time".into(),
@@ -56,28 +75,42 @@ impl Scenario {
     pub fn unit(self) -> &'static str {
         match self {
             Scenario::Fanout(..) | Scenario::Channels(_) | Scenario::Hop => "delivery",
-            Scenario::Publish(_) => "request",
+            Scenario::Publish(_) | Scenario::PublishKept(_) | Scenario::Call(..) => "request",
+            Scenario::History(_) | Scenario::PresenceStats(_) => "request",
+            Scenario::Broadcast(..) => "channel",
             Scenario::Idle(_) => "connection and second",
         }
+    }
+
+    /// What it is compared with besides the floor: one publication over HTTP, in turn with it.
+    pub fn yardstick(self) -> Option<Scenario> {
+        use Scenario::{Broadcast, Call, History, PresenceStats, Publish, PublishKept};
+        matches!(self, PublishKept(_) | Call(..) | Broadcast(..) | History(_) | PresenceStats(_)).then_some(Publish(64))
+    }
+
+    /// The floor does the same in its way. It keeps no channels apart, and all its answers are short.
+    pub fn has_floor(self) -> bool {
+        !matches!(self, Scenario::Channels(_) | Scenario::Broadcast(..) | Scenario::History(_))
     }
 
     pub fn run(self, server: &Server, scale: Scale) -> Figures {
         match self {
             Scenario::Fanout(subscribers, burst) => fanout(server, scale, subscribers, burst),
-            Scenario::Publish(connections) => publish(server, scale, connections),
+            Scenario::Publish(connections) => {
+                requests(server, scale, connections, 1, |_| burst_request(server, 0, 0, 1))
+            }
+            Scenario::PublishKept(connections) => {
+                requests(server, scale, connections, 1, |n| post(server, "publish", &command(&format!("kept:{n}"))))
+            }
+            Scenario::Call(connections, in_flight) => calls_each(server, scale, connections, in_flight),
+            Scenario::Broadcast(connections, channels) => broadcast(server, scale, connections, channels),
+            Scenario::History(connections) => history(server, scale, connections),
+            Scenario::PresenceStats(connections) => presence_stats(server, scale, connections),
             Scenario::Channels(channels) => channels_each(server, scale, channels),
             Scenario::Idle(connections) => idle(server, scale, connections),
             Scenario::Hop => hop(server, scale),
         }
     }
-}
-
-fn post(server: &Server, method: &str, body: &str) -> Vec<u8> {
-    let (address, key, length) = (server.address, &server.key, body.len());
-    format!(
-        "POST /api/{method} HTTP/1.1\r\nHost: {address}\r\nX-API-Key: {key}\r\nContent-Length: {length}\r\n\r\n{body}"
-    )
-    .into_bytes()
 }
 
 fn burst_request(server: &Server, intended: u64, first: u64, burst: usize) -> Vec<u8> {
@@ -136,39 +169,34 @@ fn write_all(stream: &mut TcpStream, mut bytes: &[u8], clients: &mut Clients) {
     }
 }
 
-/// Closed loop: every connection sends its next request when the answer has come.
-fn publish(server: &Server, scale: Scale, connections: usize) -> Figures {
-    use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
-    let poll = epoll::create(CreateFlags::CLOEXEC).expect("epoll");
-    let request = burst_request(server, 0, 0, 1);
-    let mut streams: Vec<(TcpStream, Instant)> = Vec::new();
-    for n in 0..connections {
-        let stream = TcpStream::connect(server.address).expect("the server listens");
-        stream.set_nodelay(true).expect("an option");
-        epoll::add(&poll, &stream, EventData::new_u64(n as u64), EventFlags::IN).expect("epoll");
-        streams.push((stream, Instant::now()));
-    }
-    let (before, began) = (server.cpu(), Instant::now());
-    let mut latency = Histogram::new_with_bounds(1_000, 60_000_000_000, 3).expect("bounds");
-    let (mut answered, mut buffer) = (0, vec![0; 4096]);
-    for (stream, sent) in &mut streams {
-        *sent = Instant::now();
-        stream.write_all(&request).expect("open");
-    }
-    while began.elapsed().as_secs_f64() < scale.seconds {
-        let mut events = Vec::with_capacity(connections.max(16));
-        epoll::wait(&poll, rustix::buffer::spare_capacity(&mut events), None).expect("epoll");
-        for event in events {
-            let (stream, sent) = &mut streams[event.data.u64() as usize];
-            assert!(stream.read(&mut buffer).expect("an answer") > 0, "the server keeps the connection");
-            _ = latency.record((sent.elapsed().as_nanos() as u64).max(1_000));
-            answered += 1;
-            *sent = Instant::now();
-            stream.write_all(&request).expect("open");
-        }
-    }
-    let (cpu, seconds) = (server.cpu().since(before), began.elapsed().as_secs_f64());
-    Figures { units: answered.max(1), seconds, cpu, latency: Some(latency), lost: 0, twice: 0, extra: 0.0 }
+/// 150 bytes for one channel.
+fn command(channel: &str) -> String {
+    format!(r#"{{"channel":"{channel}","data":{}}}"#, payload(0, 0))
+}
+
+/// A GRPC call for every answered one.
+fn calls_each(server: &Server, scale: Scale, connections: usize, in_flight: usize) -> Figures {
+    let request = PublishRequest { channel: "bench:0".into(), data: payload(0, 0).into(), ..PublishRequest::default() };
+    calls(server, scale, connections, in_flight, "Publish", &request.encode_to_vec())
+}
+
+/// One request for all channels; a unit is a channel.
+fn broadcast(server: &Server, scale: Scale, connections: usize, channels: usize) -> Figures {
+    let names: Vec<String> = (0..channels).map(|n| format!("\"bench:{n}\"")).collect();
+    let body = format!(r#"{{"channels":[{}],"data":{}}}"#, names.join(","), payload(0, 0));
+    requests(server, scale, connections, channels, |_| post(server, "broadcast", &body))
+}
+
+/// Ten publications, as they are kept, in every answer.
+fn history(server: &Server, scale: Scale, connections: usize) -> Figures {
+    (0..10).for_each(|_| ask(server, post(server, "publish", &command("kept:0"))));
+    requests(server, scale, connections, 1, |_| post(server, "history", r#"{"channel":"kept:0","limit":10}"#))
+}
+
+/// With a hundred members who say nothing.
+fn presence_stats(server: &Server, scale: Scale, connections: usize) -> Figures {
+    let _members = Clients::connect(server.address, 100, Instant::now(), |_| Some("kept:0".into()));
+    requests(server, scale, connections, 1, |_| post(server, "presence_stats", r#"{"channel":"kept:0"}"#))
 }
 
 /// Publications to all channels in turn, a hundred in a request, the next request when the first have arrived.

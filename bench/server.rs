@@ -1,16 +1,21 @@
 //! A server under test: started and pinned, or somebody else's; its CPU time and memory as the kernel counts them.
 
 use std::io::{BufRead, BufReader};
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::thread::JoinHandle;
 
 /// What is measured.
 pub struct Server {
     child: Option<Child>,
     pid: u32,
     pub address: SocketAddr,
+    /// Where it takes calls over GRPC.
+    pub grpc: SocketAddr,
     pub key: String,
+    /// Passes on what the server says.
+    reader: Option<JoinHandle<()>>,
     _config: Option<tempfile::TempDir>,
 }
 
@@ -28,9 +33,12 @@ pub struct Cpu {
 const CONFIG: &str = r#"{
   "client": {"allow_anonymous_connect_without_token": true, "allowed_origins": ["*"]},
   "http_api": {"key": "k"},
+  "grpc_api": {"enabled": true, "address": "127.0.0.1", "port": PORT, "key": "k"},
   "log": {"level": "error"},
   "channel": {"namespaces": [{"name": "bench", "allow_subscribe_for_client": true,
-    "allow_subscribe_for_anonymous": true, "allow_publish_for_client": true, "allow_publish_for_anonymous": true}]}
+    "allow_subscribe_for_anonymous": true, "allow_publish_for_client": true, "allow_publish_for_anonymous": true},
+    {"name": "kept", "allow_subscribe_for_client": true, "allow_subscribe_for_anonymous": true, "presence": true,
+    "history_size": 10, "history_ttl": "300s"}]}
 }"#;
 
 fn beside(name: &str) -> PathBuf {
@@ -44,14 +52,17 @@ impl Server {
     /// The floor, pinned to CPU 0.
     pub fn floor() -> Server {
         let child = Command::new("taskset").args(["-c", "0"]).arg(beside("floor")).stdout(Stdio::piped()).spawn();
-        Server::started(child.expect("taskset and floor"), None)
+        Server::started(child.expect("taskset and floor"), 1, None)
     }
 
     /// Corecast with `cores` cores, from CPU 0 on.
     pub fn corecast(cores: usize) -> Server {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("config.json");
-        std::fs::write(&file, CONFIG.replace("\"error\"", "\"info\"")).expect("written");
+        // There 0 means the default port; this one is free now.
+        let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port();
+        let config = CONFIG.replace("\"error\"", "\"info\"").replace("PORT", &free.to_string());
+        std::fs::write(&file, config).expect("written");
         let child = Command::new("taskset")
             .args(["-c", if cores == 1 { "0" } else { "0,1" }])
             .arg(beside("corecast"))
@@ -59,26 +70,26 @@ impl Server {
             .arg(&file)
             .stdout(Stdio::piped())
             .spawn();
-        Server::started(child.expect("taskset and corecast"), Some(folder))
+        Server::started(child.expect("taskset and corecast"), 2, Some(folder))
     }
 
     /// A server that runs already.
-    pub fn foreign(target: &str, pid: u32, key: &str) -> Server {
-        let authority = target.trim_start_matches("http://").trim_start_matches("ws://").trim_end_matches('/');
-        let address = authority.to_socket_addrs().ok().and_then(|mut all| all.next()).expect("--target HOST:PORT");
-        assert!(address.ip().is_loopback(), "load goes to loopback only");
-        Server { child: None, pid, address, key: key.into(), _config: None }
+    pub fn foreign(target: &str, grpc: &str, pid: u32, key: &str) -> Server {
+        let address = resolve(target).expect("--target HOST:PORT");
+        let grpc = resolve(grpc).unwrap_or(address);
+        Server { child: None, pid, address, grpc, key: key.into(), reader: None, _config: None }
     }
 
-    fn started(mut child: Child, config: Option<tempfile::TempDir>) -> Server {
+    /// Waits until the server has said where it listens: for HTTP and, if it has a second port, for GRPC.
+    fn started(mut child: Child, ports: usize, config: Option<tempfile::TempDir>) -> Server {
         let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines().map_while(Result::ok);
-        let line = lines.find(|line| line.contains("127.0.0.1:")).expect("the server says where it listens");
-        std::thread::spawn(move || lines.for_each(drop));
-        let text = line.split("127.0.0.1:").nth(1).expect("a port");
-        let digits: String = text.chars().take_while(char::is_ascii_digit).collect();
-        let address = SocketAddr::from(([127, 0, 0, 1], digits.parse().expect("a port")));
+        let addresses: Vec<SocketAddr> = lines.by_ref().filter_map(|line| listens(&line)).take(ports).collect();
+        // Whatever it says later is a complaint.
+        let reader = Some(std::thread::spawn(move || lines.for_each(|line| eprintln!("{line}"))));
+        assert_eq!(addresses.len(), ports, "the server says where it listens");
+        let (address, grpc) = (addresses[0], addresses[ports - 1]);
         // taskset becomes the server: the process is the same.
-        Server { pid: child.id(), child: Some(child), address, key: "k".into(), _config: config }
+        Server { pid: child.id(), child: Some(child), address, grpc, key: "k".into(), reader, _config: config }
     }
 
     /// CPU time so far.
@@ -98,12 +109,33 @@ impl Server {
     }
 }
 
+fn resolve(target: &str) -> Option<SocketAddr> {
+    let authority = target.trim_start_matches("http://").trim_start_matches("ws://").trim_end_matches('/');
+    let address = authority.to_socket_addrs().ok().and_then(|mut all| all.next())?;
+    assert!(address.ip().is_loopback(), "load goes to loopback only");
+    Some(address)
+}
+
+/// The address in a line that says that it is served.
+fn listens(line: &str) -> Option<SocketAddr> {
+    if line.contains("fatal") {
+        eprintln!("{line}");
+        return None;
+    }
+    let digits: String = line.split("127.0.0.1:").nth(1)?.chars().take_while(char::is_ascii_digit).collect();
+    Some(SocketAddr::from(([127, 0, 0, 1], digits.parse().ok()?)))
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
         if let Some(child) = &mut self.child {
+            if let Ok(Some(status)) = child.try_wait() {
+                eprintln!("the server has ended by itself: {status}");
+            }
             _ = child.kill();
             _ = child.wait();
         }
+        _ = self.reader.take().map(JoinHandle::join);
     }
 }
 

@@ -2,9 +2,16 @@
 //! judged here.
 #![cfg(feature = "bench")]
 
+#[path = "../bench/calls.rs"]
+mod calls;
 #[path = "../bench/clients.rs"]
 #[allow(dead_code)]
 mod clients;
+#[path = "../bench/frames.rs"]
+#[allow(dead_code)]
+mod frames;
+#[path = "../bench/requests.rs"]
+mod requests;
 #[path = "../bench/scenarios.rs"]
 #[allow(dead_code)]
 mod scenarios;
@@ -23,8 +30,12 @@ fn run(scenario: Scenario, server: &Server) {
 
 #[test]
 fn the_floor_and_the_server_lose_and_double_nothing() {
-    for scenario in [Scenario::Fanout(10, 1), Scenario::Fanout(10, 4), Scenario::Publish(1), Scenario::Hop] {
-        run(scenario, &Server::floor());
+    use Scenario::{Broadcast, Call, Fanout, History, Hop, PresenceStats, Publish, PublishKept};
+    let api = [Call(2, 4), Broadcast(2, 20), PublishKept(2), History(2), PresenceStats(2)];
+    for scenario in [Fanout(10, 1), Fanout(10, 4), Publish(1), Hop].into_iter().chain(api) {
+        if scenario.has_floor() {
+            run(scenario, &Server::floor());
+        }
         run(scenario, &Server::corecast(1));
         run(scenario, &Server::corecast(2));
     }

@@ -9,12 +9,12 @@ pub(super) const METHOD: Method = method!(broadcast, "Broadcast", 1, plan);
 fn plan(request: BroadcastRequest, rules: &Rules) -> Plan {
     let payload = match publish::payload(request.data, &request.b64data) {
         Ok(payload) if !request.channels.is_empty() => payload,
-        _ => return Plan::Done(ApiError::BAD_REQUEST.outcome()),
+        _ => return Plan::Refused(ApiError::BAD_REQUEST),
     };
     // No payload is refused as a whole (v5), unless some channel's namespace takes empty ones.
     let takes_empty = |channel: &String| rules.namespace(channel).is_some_and(|n| n.allows_payload(&[]));
     if payload.data.is_empty() && !request.channels.iter().any(takes_empty) {
-        return Plan::Done(ApiError::BAD_REQUEST.outcome());
+        return Plan::Refused(ApiError::BAD_REQUEST);
     }
     let posts = request.channels.into_iter();
     let extras = publish::Extras {

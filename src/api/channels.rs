@@ -12,7 +12,7 @@ fn plan(request: ChannelsRequest, _: &Rules) -> Plan {
     match Glob::new(&request.pattern) {
         Ok(glob) => Plan::Gather { question: Question::Channels(glob), finish },
         // A bad pattern is an internal error to Centrifugo.
-        Err(_) => Plan::Done(ApiError::INTERNAL.outcome()),
+        Err(_) => Plan::Refused(ApiError::INTERNAL),
     }
 }
 

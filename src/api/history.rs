@@ -16,7 +16,7 @@ fn plan(request: HistoryRequest, rules: &Rules) -> Plan {
     let page = Page { limit: usize::try_from(request.limit).ok(), since: offset, reverse: request.reverse };
     let epoch = request.since.map(|since| since.epoch).unwrap_or_default();
     match ask(request.channel, rules, Inquiry::History(page, epoch.into())) {
-        Plan::Owner(..) if has_no_start => Plan::Done(ApiError::INTERNAL.outcome()),
+        Plan::Owner(..) if has_no_start => Plan::Refused(ApiError::INTERNAL),
         plan => plan,
     }
 }
@@ -24,11 +24,11 @@ fn plan(request: HistoryRequest, rules: &Rules) -> Plan {
 /// The checks that `history` and `history_remove` share: name, namespace, option.
 pub(super) fn ask(channel: String, rules: &Rules, question: Inquiry) -> Plan {
     if channel.is_empty() {
-        return Plan::Done(ApiError::BAD_REQUEST.outcome());
+        return Plan::Refused(ApiError::BAD_REQUEST);
     }
     match rules.namespace(&channel) {
-        None => Plan::Done(ApiError::UNKNOWN_CHANNEL.outcome()),
-        Some(namespace) if namespace.retention().is_none() => Plan::Done(ApiError::NOT_AVAILABLE.outcome()),
+        None => Plan::Refused(ApiError::UNKNOWN_CHANNEL),
+        Some(namespace) if namespace.retention().is_none() => Plan::Refused(ApiError::NOT_AVAILABLE),
         Some(_) => Plan::Owner(channel.into(), question),
     }
 }

@@ -3,8 +3,8 @@
 //! Each command names its method by text or number; its parameters are what the method's own endpoint takes. Commands
 //! before a broken one are carried out, then the whole request is refused.
 
-use super::{ApiError, METHODS, Method, Outcome};
-use crate::proto::api::Command;
+use super::{ApiError, METHODS, Method, Outcome, Plan};
+use crate::channel::Rules;
 use crate::proto::json::{self, NotJson, Object};
 use crate::proto::json_read::{Field, member};
 use crate::proto::json_write::Writer;
@@ -46,8 +46,8 @@ const ELSEWHERE: &[&str] = &[
 pub struct LegacyCommand {
     /// Comes back with the reply unless it is 0.
     pub id: u32,
-    /// The request of its method.
-    pub request: Result<(&'static Method, Command), ApiError>,
+    /// Its method, and what is to be done.
+    pub request: Result<(&'static Method, Plan), ApiError>,
 }
 
 /// A request to the one endpoint.
@@ -110,7 +110,7 @@ impl Object for Written {
 }
 
 impl Written {
-    fn command(self) -> LegacyCommand {
+    fn command(self, rules: &Rules) -> LegacyCommand {
         let found = match self.method {
             Named::Method(method) => Some(method),
             Named::Number(number) => METHODS.iter().find(|method| method.number == number),
@@ -118,16 +118,16 @@ impl Written {
         };
         let request = found.ok_or(ApiError::NOT_FOUND).and_then(|method| {
             let params: &[u8] = if method.ignores_params { b"{}" } else { &self.params };
-            (method.decode)(params).map(|command| (method, command)).map_err(|_| ApiError::BAD_REQUEST)
+            (method.plan_body)(params, rules).map(|plan| (method, plan)).map_err(|_| ApiError::BAD_REQUEST)
         });
         LegacyCommand { id: self.id, request }
     }
 }
 
 /// The commands of a body of `POST /api`; nothing but white space is no command.
-pub fn decode(body: &[u8]) -> Legacy {
+pub fn decode(body: &[u8], rules: &Rules) -> Legacy {
     let mut legacy = Legacy { is_broken: body.is_empty(), ..Legacy::default() };
-    let read = json::decode_each(body, |written: Written| legacy.commands.push(written.command()));
+    let read = json::decode_each(body, |written: Written| legacy.commands.push(written.command(rules)));
     legacy.is_broken |= read.is_err();
     legacy
 }
@@ -179,7 +179,8 @@ mod tests {
     type Summary = (u32, Result<&'static str, u32>);
 
     fn read(body: &str) -> (Vec<Summary>, bool) {
-        let legacy = decode(body.as_bytes());
+        let rules = Rules::new(&Default::default(), &Default::default()).expect("defaults");
+        let legacy = decode(body.as_bytes(), &rules);
         let summary = |command: LegacyCommand| {
             (command.id, command.request.map(|(method, _)| method.name).map_err(|error| error.code))
         };

@@ -53,15 +53,13 @@ pub struct Method {
     pub number: i64,
     /// The legacy form does not look at `params`.
     pub ignores_params: bool,
-    /// The request of a body of `POST /api/<name>`.
-    pub decode: fn(&[u8]) -> Result<Command, Malformed>,
-    /// The request of a GRPC message. Payloads are copied out of it, so that a kept publication does not keep its
-    /// whole request.
-    pub decode_message: fn(&[u8]) -> Result<Command, Malformed>,
-    /// True when a command of a batch asks for this method.
-    pub is_asked: fn(&Command) -> bool,
-    /// The checks, and what is to be done.
-    pub plan: fn(Command, &Rules) -> Plan,
+    /// Decodes a body of `POST /api/<name>` and checks it: what is to be done.
+    pub plan_body: fn(&[u8], &Rules) -> Result<Plan, Malformed>,
+    /// The same for a GRPC message. Payloads are copied out of it, so that a kept publication does not keep its whole
+    /// request.
+    pub plan_message: fn(&[u8], &Rules) -> Result<Plan, Malformed>,
+    /// The same for a command of a batch; `None` when it does not ask for this method.
+    pub plan_command: fn(&mut Command, &Rules) -> Option<Plan>,
     /// Appends the method's result as JSON.
     pub encode_result: fn(&Outcome, &mut Vec<u8>) -> Result<(), json::NotJson>,
     /// The method's result as a Protobuf message.
@@ -89,16 +87,12 @@ macro_rules! method {
             rpc: $rpc,
             number: $number,
             ignores_params: false,
-            decode: |body| {
-                let request = $crate::proto::json::decode(body)?;
-                Ok($crate::proto::api::Command { $field: Some(request), ..Default::default() })
-            },
-            decode_message: |message| {
+            plan_body: |body, rules| Ok($plan($crate::proto::json::decode(body)?, rules)),
+            plan_message: |message, rules| {
                 let request = prost::Message::decode(message).map_err(|_| $crate::protocol::Malformed)?;
-                Ok($crate::proto::api::Command { $field: Some(request), ..Default::default() })
+                Ok($plan(request, rules))
             },
-            is_asked: |command| command.$field.is_some(),
-            plan: |command, rules| $plan(command.$field.unwrap_or_default(), rules),
+            plan_command: |command, rules| command.$field.take().map(|request| $plan(request, rules)),
             encode_result: |outcome, out| match &outcome.$field {
                 Some(result) => $crate::proto::json::encode(result, out),
                 None => {
@@ -144,10 +138,9 @@ pub const METHODS: &[Method] = &[
 ];
 
 /// What a method needs done.
-#[allow(clippy::large_enum_variant)] // It lives on the stack for one call.
 pub enum Plan {
-    /// Nothing: this is the outcome.
-    Done(Outcome),
+    /// Nothing: the request is refused.
+    Refused(ApiError),
     /// Hand each post to the owner of its channel; the positions come back in the same order.
     Publish {
         /// What to publish, or why not.

@@ -14,11 +14,11 @@ fn plan(request: PresenceRequest, rules: &Rules) -> Plan {
 /// The checks that `presence` and `presence_stats` share: name, namespace, option.
 pub(super) fn ask(channel: String, rules: &Rules, question: Inquiry) -> Plan {
     if channel.is_empty() {
-        return Plan::Done(ApiError::BAD_REQUEST.outcome());
+        return Plan::Refused(ApiError::BAD_REQUEST);
     }
     match rules.namespace(&channel) {
-        None => Plan::Done(ApiError::UNKNOWN_CHANNEL.outcome()),
-        Some(namespace) if !namespace.has_presence() => Plan::Done(ApiError::NOT_AVAILABLE.outcome()),
+        None => Plan::Refused(ApiError::UNKNOWN_CHANNEL),
+        Some(namespace) if !namespace.has_presence() => Plan::Refused(ApiError::NOT_AVAILABLE),
         Some(_) => Plan::Owner(channel.into(), question),
     }
 }

@@ -73,7 +73,7 @@ pub(super) fn post(channel: String, payload: &Payload, extras: &Extras, rules: &
 
 fn plan(request: PublishRequest, rules: &Rules) -> Plan {
     if request.channel.is_empty() {
-        return Plan::Done(ApiError::BAD_REQUEST.outcome());
+        return Plan::Refused(ApiError::BAD_REQUEST);
     }
     let extras = Extras {
         tags: request.tags,
@@ -84,7 +84,7 @@ fn plan(request: PublishRequest, rules: &Rules) -> Plan {
         payload(request.data, &request.b64data).and_then(|payload| post(request.channel, &payload, &extras, rules));
     match post {
         Ok(post) => Plan::Publish { posts: vec![Ok(post)], finish },
-        Err(error) => Plan::Done(error.outcome()),
+        Err(error) => Plan::Refused(error),
     }
 }
 

@@ -8,5 +8,5 @@ pub(super) const METHOD: Method = method!(rpc, "RPC", 10, plan);
 
 fn plan(request: RpcRequest, _: &Rules) -> Plan {
     let error = if request.method.is_empty() { ApiError::BAD_REQUEST } else { ApiError::NOT_FOUND };
-    Plan::Done(error.outcome())
+    Plan::Refused(error)
 }

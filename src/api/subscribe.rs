@@ -15,7 +15,7 @@ pub(super) const METHOD: Method = method!(subscribe, "Subscribe", 11, plan);
 fn plan(request: SubscribeRequest, rules: &Rules) -> Plan {
     match act(request, rules) {
         Ok(act) => Plan::Gather { question: Question::Act(Arc::new(act)), finish },
-        Err(error) => Plan::Done(error.outcome()),
+        Err(error) => Plan::Refused(error),
     }
 }
 

@@ -10,7 +10,7 @@ pub(super) const METHOD: Method = method!(unsubscribe, "Unsubscribe", 2, plan);
 
 fn plan(request: UnsubscribeRequest, rules: &Rules) -> Plan {
     if !request.channel.is_empty() && rules.namespace(&request.channel).is_none() {
-        return Plan::Done(ApiError::UNKNOWN_CHANNEL.outcome());
+        return Plan::Refused(ApiError::UNKNOWN_CHANNEL);
     }
     let filter = Filter { user: request.user, client: request.client, session: request.session, ..Filter::default() };
     let act = Act { filter, action: Action::Unsubscribe(request.channel) };

@@ -3,6 +3,7 @@
 use super::peer::{PUBLISH, Peer, options, request};
 use super::{Answer, Form, Options, Status, Target, status_of_error};
 use crate::api::{ApiError, ErrorMode, METHODS, Method, Outcome};
+use crate::channel::Rules;
 use crate::clock::Mono;
 use crate::limits;
 use crate::proto::api::{Error, PublishRequest, PublishResponse, PublishResult};
@@ -255,10 +256,11 @@ fn a_call_has_exactly_one_message() {
 #[test]
 fn what_is_no_message_of_its_type_is_an_internal_error() {
     let mut peer = Peer::new(options());
+    let rules = Rules::new(&Default::default(), &Default::default()).expect("defaults");
     for message in [&b"\xff"[..], b"\x0a\x02\xff\xfe"] {
         peer.call(request(PUBLISH, &[]), message);
         let (_, call) = peer.calls.remove(0);
-        let Err(Answer::Status(status)) = call.decode() else { panic!("refused") };
+        let Err(Answer::Status(status)) = call.decode(&rules) else { panic!("refused") };
         assert_eq!(status.code, Code::Internal);
     }
 }

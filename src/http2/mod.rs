@@ -20,6 +20,7 @@ mod request;
 mod stream;
 
 use crate::api::{ErrorMode, batch};
+use crate::channel::Rules;
 use crate::clock::Mono;
 use crate::config::settings::GrpcApi;
 use crate::limits;
@@ -105,14 +106,17 @@ impl Call {
     ///
     /// # Errors
     /// The answer to a message that is none.
-    pub fn decode(self) -> Result<(Work, Form), Answer> {
+    pub fn decode(self, rules: &Rules) -> Result<(Work, Form), Answer> {
         let undecodable = |_| Answer::Status(Status::undecodable());
         Ok(match self.target {
             Target::Method(method) => {
-                let command = (method.decode_message)(&self.message).map_err(undecodable)?;
-                (Work::One(method, command), Form::Method(method, self.mode))
+                let plan = (method.plan_message)(&self.message, rules).map_err(undecodable)?;
+                (Work::One(method, plan), Form::Method(method, self.mode))
             }
-            Target::Batch => (batch_work(batch::decode_message(&self.message).map_err(undecodable)?), Form::Batch),
+            Target::Batch => {
+                let batch = batch::decode_message(&self.message).map_err(undecodable)?;
+                (batch_work(batch, rules), Form::Batch)
+            }
         })
     }
 }
@@ -126,7 +130,8 @@ pub struct Http2 {
     connection_bell: Bell,
     /// Rings when one of its streams has.
     streams_bell: Bell,
-    streams: BTreeMap<StreamKey, Stream>,
+    /// Boxed: they come and go at both ends of the map's nodes, which would move all between.
+    streams: BTreeMap<StreamKey, Box<Stream>>,
     events: VecDeque<Event>,
     now: Mono,
     /// The preface, a sign of life or the answer to a ping is due.
@@ -211,7 +216,7 @@ impl Http2 {
     /// The answer to a call; nothing happens when nobody waits for it any more.
     pub fn answer(&mut self, stream: StreamKey, answer: Answer, now: Mono) {
         self.now = now;
-        if self.streams.get(&stream).is_some_and(Stream::is_waiting) {
+        if self.streams.get(&stream).is_some_and(|stream| stream.is_waiting()) {
             self.cancels = self.cancels.saturating_sub(1);
             self.contained(|this| this.finish(stream, answer));
         }
@@ -348,7 +353,7 @@ impl Http2 {
                 };
                 let stream = Stream::new(admitted, respond, body, bytes_max, self.now);
                 self.streams_deadline = self.streams_deadline.min(stream.deadline());
-                self.streams.insert(key, stream);
+                self.streams.insert(key, Box::new(stream));
                 self.step(key);
             }
         }
@@ -413,8 +418,8 @@ impl Http2 {
 
     /// Streams without an end of their own would keep the connection open.
     fn end_talks(&mut self) {
-        let talking = |(key, stream): (&StreamKey, &Stream)| stream.is_talking().then_some(*key);
-        let keys: Vec<StreamKey> = self.streams.iter().filter_map(talking).collect();
+        let talking = self.streams.iter().filter(|(_, stream)| stream.is_talking());
+        let keys: Vec<StreamKey> = talking.map(|(key, _)| *key).collect();
         for key in keys {
             let stream = self.streams.get_mut(&key);
             if let Some(watch) = stream.filter(|stream| matches!(stream.service, Service::HealthWatch)) {
@@ -426,15 +431,15 @@ impl Http2 {
 
     fn expire_streams(&mut self) {
         let now = self.now;
-        let due = |(key, stream): (&StreamKey, &Stream)| (stream.deadline() <= now).then_some(*key);
-        let keys: Vec<StreamKey> = self.streams.iter().filter_map(due).collect();
+        let due = self.streams.iter().filter(|(_, stream)| stream.deadline() <= now);
+        let keys: Vec<StreamKey> = due.map(|(key, _)| *key).collect();
         for key in keys {
-            if self.streams.get(&key).is_some_and(Stream::is_waiting) {
+            if self.streams.get(&key).is_some_and(|stream| stream.is_waiting()) {
                 self.events.push_back(Event::Cancelled { stream: key });
             }
             self.finish(key, Answer::Status(Status::new(Code::DeadlineExceeded, "deadline exceeded")));
         }
-        self.streams_deadline = self.streams.values().map(Stream::deadline).min().unwrap_or(Mono::NEVER);
+        self.streams_deadline = self.streams.values().map(|stream| stream.deadline()).min().unwrap_or(Mono::NEVER);
     }
 
     /// A silent peer is asked whether it is there; one that does not answer is not.

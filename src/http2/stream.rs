@@ -241,7 +241,7 @@ impl Stream {
 
     /// The last answer. h2 keeps what the peer's window does not take yet, and the stream counts against
     /// [`limits::HTTP2_STREAMS_MAX`] until it is out. Errors mean that the peer is gone: nobody to tell.
-    pub(super) fn finish(mut self, answer: Answer) {
+    pub(super) fn finish(mut self: Box<Self>, answer: Answer) {
         let (message, status) = match answer {
             Answer::Message(message) => (Some(message), Status::new(Code::Ok, "")),
             Answer::Status(status) => (None, status),
@@ -259,7 +259,7 @@ impl Stream {
         self.end(status.fields());
     }
 
-    fn end(self, trailers: HeaderMap) {
+    fn end(self: Box<Self>, trailers: HeaderMap) {
         if let Stage::Talking(mut out) = self.stage {
             _ = out.send_trailers(trailers);
         }

@@ -208,37 +208,58 @@ impl<T: Value> Value for BTreeMap<String, T> {
 
 /// Appends raw JSON without its newline bytes.
 pub fn one_line(raw: &[u8], out: &mut Vec<u8>) {
-    for part in raw.split(|b| *b == b'\n') {
-        out.extend_from_slice(part);
+    let mut rest = raw;
+    while let Some(at) = memchr::memchr(b'\n', rest) {
+        out.extend_from_slice(&rest[..at]);
+        rest = &rest[at + 1..];
+    }
+    out.extend_from_slice(rest);
+}
+
+/// Where [`compact`] looks closer, within strings and between them.
+const IN_STRING: [bool; 256] = table(b"\"\\<>&\xe2");
+const BETWEEN: [bool; 256] = table(b"\" \t\r\n");
+
+const fn table(stops: &[u8]) -> [bool; 256] {
+    let (mut table, mut at) = ([false; 256], 0);
+    while at < stops.len() {
+        table[stops[at] as usize] = true;
+        at += 1;
+    }
+    table
+}
+
+/// Appends raw JSON, which was checked, without white space and escaped for HTML.
+fn compact(raw: &[u8], out: &mut Vec<u8>) {
+    let (mut rest, mut in_string) = (raw, false);
+    loop {
+        let stops = if in_string { &IN_STRING } else { &BETWEEN };
+        let plain = rest.iter().position(|byte| stops[usize::from(*byte)]).unwrap_or(rest.len());
+        let (run, stop) = rest.split_at(plain);
+        out.extend_from_slice(run);
+        let used = match stop {
+            [] => return,
+            // U+2028 and U+2029.
+            [0xe2, 0x80, 0xa8, ..] => put(b"\\u2028", 3, out),
+            [0xe2, 0x80, 0xa9, ..] => put(b"\\u2029", 3, out),
+            [0xe2, ..] => put(b"\xe2", 1, out),
+            [byte @ (b'<' | b'>' | b'&'), ..] => put(html(*byte), 1, out),
+            [b'\\', escaped, ..] => put(&[b'\\', *escaped], 2, out),
+            [b'"', ..] => {
+                in_string = !in_string;
+                put(b"\"", 1, out)
+            }
+            // White space.
+            _ => 1,
+        };
+        rest = &stop[used..];
     }
 }
 
-/// Appends raw JSON without white space, escaped for HTML.
-fn compact(raw: &[u8], out: &mut Vec<u8>) {
-    let (mut in_string, mut escaped) = (false, false);
-    for (at, &byte) in raw.iter().enumerate() {
-        if !in_string && matches!(byte, b' ' | b'\t' | b'\r' | b'\n') {
-            continue;
-        }
-        match byte {
-            b'"' if !escaped => in_string = !in_string,
-            b'<' | b'>' | b'&' => {
-                out.extend_from_slice(html(byte));
-                escaped = false;
-                continue;
-            }
-            _ => {}
-        }
-        escaped = byte == b'\\' && !escaped;
-        // U+2028 and U+2029 are E2 80 A8 and E2 80 A9.
-        match (byte, raw.get(at + 1), raw.get(at + 2)) {
-            (0xe2, Some(0x80), Some(0xa8)) => out.extend_from_slice(b"\\u2028"),
-            (0xe2, Some(0x80), Some(0xa9)) => out.extend_from_slice(b"\\u2029"),
-            (0x80, Some(0xa8 | 0xa9), _) if at > 0 && raw[at - 1] == 0xe2 => {}
-            (0xa8 | 0xa9, _, _) if at > 1 && raw[at - 2..at] == [0xe2, 0x80] => {}
-            _ => out.push(byte),
-        }
-    }
+/// Appends what stands for so many bytes of the input.
+fn put(bytes: &[u8], used: usize, out: &mut Vec<u8>) -> usize {
+    out.extend_from_slice(bytes);
+    used
 }
 
 fn html(byte: u8) -> &'static [u8] {

@@ -61,7 +61,7 @@ impl Shard {
     fn call(&mut self, conn: &mut Conn, stream: StreamKey, call: Call) {
         self.counters.grpc_calls.add(1);
         let now = self.now.mono;
-        let answer = match call.decode() {
+        let answer = match call.decode(&self.policy.rules) {
             Err(refusal) => Ok(refusal),
             Ok((work, form)) => match self.begin(conn.slot, work, ApiProtocol::Grpc) {
                 Begun::Done(outcomes) => Ok(form.answer(outcomes)),

@@ -121,7 +121,8 @@ impl Shard {
             }
             Endpoint::Websocket => self.websocket_request(&request.head),
             Endpoint::Api(_) | Endpoint::ApiBatch | Endpoint::ApiLegacy => {
-                match api::accept(found, request, is_authorized, &self.shared.settings.http_api) {
+                let settings = &self.shared.settings.http_api;
+                match api::accept(found, request, is_authorized, settings, &self.policy.rules) {
                     Err(answer) => Outcome::Answer(answer),
                     Ok(call) => match self.begin(slot, call.work, ApiProtocol::Http) {
                         Begun::Done(outcomes) => Outcome::Answer(call.form.answer(outcomes)),

@@ -103,7 +103,7 @@ impl Shard {
     pub(super) fn begin(&mut self, slot: Slot, work: Work, protocol: ApiProtocol) -> Begun {
         let id = self.ticket();
         match work {
-            Work::One(method, command) => match self.run(id, 0, (method.plan)(command, &self.policy.rules), protocol) {
+            Work::One(method, plan) => match self.run(id, 0, plan, protocol) {
                 Ok(outcome) => {
                     self.count_call(method.place(), protocol, self.now.mono, &outcome);
                     Begun::Done(Outcomes::One(outcome))
@@ -164,8 +164,8 @@ impl Shard {
             job.replies.push(None);
             job.methods.push(task.as_ref().ok().map(|(method, _)| method.place()));
             let plan = match task {
-                Ok((method, command)) => (method.plan)(command, &self.policy.rules),
-                Err(error) => Plan::Done(error.outcome()),
+                Ok((_, plan)) => plan,
+                Err(error) => Plan::Refused(error),
             };
             match self.run(id, at, plan, job.protocol) {
                 Ok(outcome) => job.replies[at] = Some(outcome),
@@ -178,7 +178,7 @@ impl Shard {
     #[allow(clippy::result_large_err)] // Both sides live on the stack for one call.
     fn run(&mut self, job: Ticket, task: usize, plan: Plan, protocol: ApiProtocol) -> Result<Outcome, Running> {
         match plan {
-            Plan::Done(outcome) => Ok(outcome),
+            Plan::Refused(error) => Ok(error.outcome()),
             Plan::Publish { posts, finish } => {
                 let responses = vec![PublishResponse::default(); posts.len()];
                 let posts = posts.into_iter().enumerate();

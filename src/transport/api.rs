@@ -3,7 +3,8 @@
 use super::{Answer, Endpoint};
 use crate::api::batch::Batch;
 use crate::api::legacy::{self, Legacy, LegacyReply};
-use crate::api::{ApiError, ErrorMode, METHODS, Method, Outcome, batch};
+use crate::api::{ApiError, ErrorMode, METHODS, Method, Outcome, Plan, batch};
+use crate::channel::Rules;
 use crate::config::settings::HttpApi;
 use crate::proto::api::Command;
 use crate::proto::json;
@@ -19,13 +20,12 @@ pub struct Call {
 }
 
 /// One thing to do, or why that is refused.
-pub type Task = Result<(&'static Method, Command), ApiError>;
+pub type Task = Result<(&'static Method, Plan), ApiError>;
 
 /// What a call asks for.
-#[allow(clippy::large_enum_variant)] // It lives on the stack for one call.
 pub enum Work {
     /// One method.
-    One(&'static Method, Command),
+    One(&'static Method, Plan),
     /// Several, one after another or all at once.
     Many {
         /// In their order.
@@ -89,6 +89,7 @@ pub fn accept(
     request: &Request<'_>,
     is_authorized: bool,
     settings: &HttpApi,
+    rules: &Rules,
 ) -> Result<Call, Answer> {
     let head = &request.head;
     if head.method != "POST" {
@@ -101,11 +102,11 @@ pub fn accept(
     match endpoint {
         Endpoint::Api(at) => {
             let method = METHODS.get(at).ok_or_else(Answer::not_found)?;
-            let command = (method.decode)(request.body).map_err(bad_request)?;
-            Ok(Call { work: Work::One(method, command), form: Form::Method(method, error_mode(head, settings)) })
+            let plan = (method.plan_body)(request.body, rules).map_err(bad_request)?;
+            Ok(Call { work: Work::One(method, plan), form: Form::Method(method, error_mode(head, settings)) })
         }
-        Endpoint::ApiLegacy => Ok(legacy_call(legacy::decode(request.body))),
-        _ => Ok(Call { work: batch_work(batch::decode(request.body).map_err(bad_request)?), form: Form::Batch }),
+        Endpoint::ApiLegacy => Ok(legacy_call(legacy::decode(request.body, rules))),
+        _ => Ok(Call { work: batch_work(batch::decode(request.body).map_err(bad_request)?, rules), form: Form::Batch }),
     }
 }
 
@@ -115,11 +116,11 @@ fn error_mode(head: &Head<'_>, settings: &HttpApi) -> ErrorMode {
 }
 
 /// The tasks of a batch; a `null` among the commands is a bad request.
-pub fn batch_work(batch: Batch) -> Work {
+pub fn batch_work(batch: Batch, rules: &Rules) -> Work {
     let task = |command: Option<Command>| {
-        let command = command.ok_or(ApiError::BAD_REQUEST)?;
-        let method = METHODS.iter().find(|method| (method.is_asked)(&command)).ok_or(ApiError::NOT_FOUND)?;
-        Ok((method, command))
+        let mut command = command.ok_or(ApiError::BAD_REQUEST)?;
+        let plan = |method: &'static Method| Some((method, (method.plan_command)(&mut command, rules)?));
+        METHODS.iter().find_map(plan).ok_or(ApiError::NOT_FOUND)
     };
     Work::Many { tasks: batch.commands.into_iter().map(task).collect(), is_parallel: batch.is_parallel }
 }
