@@ -7,15 +7,19 @@
 //! ```text
 //! → {"id":1,"connect":{}}        the client sends one message; ⏎ stands for a newline in it
 //! ← {"id":1,"connect":{…}}       the server sends this message; "<CID>" and its like match and are remembered
+//! ⇠ {"push":…}                  the same, byte for byte (JSON only)
 //! ⊗ 3501 bad request             the server closes with this code and reason
 //! ∅                              the server has sent nothing (virtual time only) or TCP has ended without a close frame
+//! ✂                              the client ends its connection
 //! advance 25s                    time passes (virtual time only: such a dialogue is not played on the real binary)
 //! api publish {…} ⇒ {…}          a call of the server API and its answer
 //! only json | only pure          where the dialogue makes sense
 //! query ?format=protobuf         of the next connection
 //! ```
 //!
-//! In a sent line `<jwt {"sub":"42","exp":"now+60"}>` stands for a token under the key `secret`.
+//! In a sent line `<jwt {"sub":"42","exp":"now+60"}>` stands for a token under the key `secret`, `"<now+60>"` for a time
+//! in Unix seconds and `§`, in any line, for a number that no other play has: channels with history and users that the
+//! API is told about are named with it, since one real server plays them all.
 
 mod common;
 #[path = "transcripts/player.rs"]

@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -26,8 +27,10 @@ enum Line {
     Send(usize, String),
     Binary(usize, Vec<u8>),
     Expect(usize, String),
+    ExpectBytes(usize, String),
     Close(usize, u16, String),
     Nothing(usize),
+    HangUp(usize),
     Advance(Duration),
     Api { method: String, body: String, answer: String },
     Query(String),
@@ -87,7 +90,7 @@ fn parse_line(line: &str) -> Option<Line> {
     if let Some(rest) = line.strip_prefix("api ") {
         let (call, answer) = rest.split_once(" ⇒ ")?;
         let (method, body) = call.split_once(' ')?;
-        return Some(Line::Api { method: method.into(), body: body.into(), answer: answer.into() });
+        return Some(Line::Api { method: method.into(), body: body.replace('⏎', "\n"), answer: answer.into() });
     }
     if let Some(rest) = line.strip_prefix("query ") {
         return Some(Line::Query(rest.into()));
@@ -105,11 +108,13 @@ fn parse_line(line: &str) -> Option<Line> {
             Line::Binary(who, rest.split(' ').filter(|pair| !pair.is_empty()).map(byte).collect())
         }
         "←" => Line::Expect(who, rest.into()),
+        "⇠" => Line::ExpectBytes(who, rest.into()),
         "⊗" => {
             let (code, reason) = rest.split_once(' ').unwrap_or((rest, ""));
             Line::Close(who, code.parse().ok()?, reason.into())
         }
         "∅" => Line::Nothing(who),
+        "✂" => Line::HangUp(who),
         _ => return None,
     })
 }
@@ -120,6 +125,7 @@ pub trait Link {
     fn send(&mut self, connection: usize, bytes: Vec<u8>);
     /// More bytes of the server; `None` when nothing more comes.
     fn receive(&mut self, connection: usize) -> Option<Vec<u8>>;
+    fn hang_up(&mut self, connection: usize);
     fn advance(&mut self, delay: Duration);
     fn api(&mut self, method: &str, body: &str) -> String;
     fn now_unix(&self) -> i64;
@@ -145,6 +151,10 @@ impl Link for PureLink {
     fn receive(&mut self, connection: usize) -> Option<Vec<u8>> {
         let bytes = self.0.take(connection);
         (!bytes.is_empty()).then_some(bytes)
+    }
+
+    fn hang_up(&mut self, connection: usize) {
+        self.0.hang_up(connection);
     }
 
     fn advance(&mut self, delay: Duration) {
@@ -192,6 +202,10 @@ impl Link for Live<'_> {
         }
     }
 
+    fn hang_up(&mut self, connection: usize) {
+        _ = self.streams[connection].shutdown(std::net::Shutdown::Both);
+    }
+
     fn advance(&mut self, _: Duration) {
         unreachable!("dialogues with time are not played here")
     }
@@ -230,11 +244,15 @@ pub struct Player<L> {
     connections: Vec<Connection>,
     query: String,
     names: BTreeMap<String, Value>,
+    /// Stands for § in this play: what a server remembers of channels and users is not met again.
+    number: String,
 }
 
 impl<L: Link> Player<L> {
     pub fn new(link: L, encoding: Encoding) -> Player<L> {
-        Player { link, encoding, connections: Vec::new(), query: String::new(), names: BTreeMap::new() }
+        static PLAYS: AtomicUsize = AtomicUsize::new(0);
+        let number = PLAYS.fetch_add(1, Ordering::Relaxed).to_string();
+        Player { link, encoding, connections: Vec::new(), query: String::new(), names: BTreeMap::new(), number }
     }
 
     pub fn play(&mut self, dialogue: &Dialogue) {
@@ -248,8 +266,13 @@ impl<L: Link> Player<L> {
         match line {
             Line::Query(query) => self.query = query.clone(),
             Line::Advance(delay) => self.link.advance(*delay),
+            Line::HangUp(who) => {
+                let link = self.connection(*who).link;
+                self.link.hang_up(link);
+            }
             Line::Api { method, body, answer } => {
-                let got = self.link.api(method, body);
+                let body = self.fill_in(body);
+                let got = self.link.api(method, &body);
                 let got: Value = serde_json::from_str(&got).unwrap_or_else(|e| panic!("{context}: {e}: {got}"));
                 self.compare(answer, &got, context);
             }
@@ -260,6 +283,12 @@ impl<L: Link> Player<L> {
                 let got = self.value(arrival, context);
                 self.compare(text, &got, context);
             }
+            Line::ExpectBytes(who, text) => match self.next(*who) {
+                Some(Arrival::Text(got)) => {
+                    assert_eq!(String::from_utf8_lossy(&got), self.fill_in(text), "{context}");
+                }
+                other => panic!("{context}: {other:?}"),
+            },
             Line::Close(who, code, reason) => match self.next(*who) {
                 Some(Arrival::Close(got, text)) => {
                     assert_eq!((got, text.as_str()), (Some(*code), reason.as_str()), "{context}");
@@ -307,9 +336,14 @@ impl<L: Link> Player<L> {
         self.link.send(link, frame);
     }
 
-    /// Tokens and remembered names in a line that is sent.
+    /// Tokens, times and remembered names in a line that is sent.
     fn fill_in(&self, text: &str) -> String {
-        let mut out = text.to_string();
+        let mut out = text.replace('§', &self.number);
+        while let Some(at) = out.find("\"<now") {
+            let end = at + out[at..].find('>').expect("the end of the time") + 2;
+            let offset: i64 = out[at + 5..end - 2].parse().expect("an offset");
+            out.replace_range(at..end, &(self.link.now_unix() + offset).to_string());
+        }
         while let Some(at) = out.find("<jwt ") {
             let end = at + out[at..].find("}>").expect("the end of the claims") + 2;
             let claims = &out[at + 5..end - 1];
@@ -352,7 +386,8 @@ impl<L: Link> Player<L> {
     }
 
     fn compare(&mut self, expected: &str, got: &Value, context: &str) {
-        let expected: Value = serde_json::from_str(expected).unwrap_or_else(|e| panic!("{context}: {e}"));
+        let expected = expected.replace('§', &self.number);
+        let expected: Value = serde_json::from_str(&expected).unwrap_or_else(|e| panic!("{context}: {e}"));
         if !self.fits(&expected, got) {
             panic!("{context}\n expected {expected}\n      got {got}");
         }
@@ -363,7 +398,10 @@ impl<L: Link> Player<L> {
             (Value::String(name), _) if name.starts_with('<') && name.ends_with('>') => self.fits_name(name, got),
             (Value::Object(a), Value::Object(b)) => {
                 a.len() == b.len()
-                    && a.iter().all(|(key, value)| b.get(key).is_some_and(|other| self.fits(value, other)))
+                    && a.iter().all(|(key, value)| {
+                        let name = self.names.get(key).and_then(Value::as_str).unwrap_or(key).to_string();
+                        b.get(&name).is_some_and(|other| self.fits(value, other))
+                    })
             }
             (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| self.fits(a, b)),
             _ => expected == got,
