@@ -80,10 +80,10 @@ const ROWS: &[Row] = &[
         "Client protocol",
         "`presence`, `presence_stats`, `history` with their permissions",
         Works,
-        "F98 F99 what was published",
+        "F106 to F109 a client reads history",
     ),
     ("Client protocol", "`refresh`, `sub_refresh` by token", Works, "F116 a new token prolongs"),
-    ("Client protocol", "positions and recovery of streams, forced or asked for", Works, "F74 a gap is filled"),
+    ("Client protocol", "positions and recovery of streams, forced or asked for", Works, "F71 what was missed is recovered, and what follows comes"),
     (
         "Client protocol",
         "join and leave, forced or asked for",
@@ -275,7 +275,7 @@ const ROWS: &[Row] = &[
         "Server API",
         "GRPC: at most 250 calls of a connection in flight; rapid resets and floods of header fields end it",
         Differs("Centrifugo has no limit"),
-        "a_flood_of_resets",
+        "a_flood_of_resets_is_cut",
     ),
     (
         "Server API",
