@@ -137,7 +137,7 @@ const ROWS: &[Row] = &[
         "Client protocol",
         "with `pong_timeout` below zero every ping may be answered",
         Differs("Centrifugo takes a second late pong for a bad request"),
-        "two_cores_lose_double_and_disorder_nothing",
+        "two_cores_keep_their_promises",
     ),
     (
         "Tokens",
