@@ -83,7 +83,12 @@ const ROWS: &[Row] = &[
         "F106 to F109 a client reads history",
     ),
     ("Client protocol", "`refresh`, `sub_refresh` by token", Works, "F116 a new token prolongs"),
-    ("Client protocol", "positions and recovery of streams, forced or asked for", Works, "F71 what was missed is recovered, and what follows comes"),
+    (
+        "Client protocol",
+        "positions and recovery of streams, forced or asked for",
+        Works,
+        "F71 what was missed is recovered, and what follows comes",
+    ),
     (
         "Client protocol",
         "join and leave, forced or asked for",
