@@ -1,7 +1,7 @@
 //! The backend: calls of the server API over HTTP connections to any core, and what their answers say.
 
-use crate::client::{item, offset};
-use crate::model::{Grant, Item, Position};
+use crate::client::offset;
+use crate::model::{Grant, Item, Page, Position};
 use crate::realm::{self, CHANNELS, USERS};
 use crate::world::{Who, World};
 use corecast::clock::Mono;
@@ -98,6 +98,21 @@ impl World {
         self.tear(self.callers[at].link);
     }
 
+    /// A core that could read nothing for so long has closed the connection for its silence.
+    pub fn forget_refused_calls(&mut self) {
+        for caller in self.callers.iter_mut().filter(|caller| !self.links[caller.link].is_pending()) {
+            let head_timeout = Duration::from_millis(limits::HTTP_HEAD_TIMEOUT_MS);
+            let is_old = |call: &usize| self.now.mono.since(self.calls[*call].began) >= head_timeout;
+            if !caller.waiting.front().is_some_and(is_old) {
+                continue;
+            }
+            for call in caller.waiting.drain(..) {
+                self.calls[call].is_given_up = true;
+                self.model.late += 1;
+            }
+        }
+    }
+
     /// Bytes of the server for a connection of the backend.
     pub fn caller_reads(&mut self, at: usize, bytes: &[u8]) {
         self.callers[at].input.extend_from_slice(bytes);
@@ -154,22 +169,16 @@ impl World {
         }
     }
 
-    /// A page of history: without a gap, no longer than it may be, up to the top when it is the whole.
+    /// A page of history; the whole goes up to the top and misses nothing that must still be there.
     fn page(&mut self, channel: &str, known_top: u64, is_whole: bool, reverse: bool, result: &Value) {
-        let top: Position = (offset(result), result["epoch"].as_str().expect("an epoch").to_string());
-        let publications = result["publications"].as_array().expect("a list");
-        let mut page: Vec<(Item, u64)> = publications.iter().map(|p| (item(p), offset(p))).collect();
-        if reverse {
-            page.reverse();
-        }
-        assert!(page.windows(2).all(|pair| pair[1].1 == pair[0].1 + 1), "{channel}: a gap in {result}");
-        assert!(page.len() <= realm::HISTORY_SIZE && top.0 >= known_top, "{channel}: {known_top} {result}");
+        self.model.read(channel, result, reverse);
+        let Some(Page { kept, top, .. }) = self.model.pages.last() else { unreachable!("it was just read") };
+        assert!(top.0 >= known_top, "{channel}: {known_top} is known, {result}");
         if is_whole {
-            assert!(page.last().is_none_or(|(_, offset)| *offset == top.0), "{channel}: not up to the top: {result}");
+            assert!(kept.last().is_none_or(|(_, offset)| *offset == top.0), "{channel}: not up to the top: {result}");
             let all = top.0.min(realm::HISTORY_SIZE as u64);
-            assert!(!self.model.keeps(channel) || page.len() as u64 == all, "{channel}: too little in {result}");
+            assert!(!self.model.keeps(channel) || kept.len() as u64 == all, "{channel}: too little in {result}");
         }
-        self.model.pages.push((channel.to_string(), page, top));
     }
 
     /// One call of the backend, whatever it may be.
@@ -259,8 +268,9 @@ impl World {
             grant.recovery = exception(self, "force_recovery");
         }
         if self.any(4) == 0
-            && let Some((_, _, (top, epoch))) = self.model.pages.iter().rev().find(|page| page.0 == channel)
+            && let Some(page) = self.model.pages.iter().rev().find(|page| page.channel == channel)
         {
+            let (top, epoch) = &page.top;
             grant.has_since = true;
             body["recover_since"] = json!({ "offset": top, "epoch": epoch });
         }

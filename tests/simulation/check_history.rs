@@ -2,8 +2,8 @@
 
 use crate::calls::Purpose;
 use crate::check_delivery::Order;
-use crate::model::{Item, Position};
-use crate::realm::{self, CHANNELS};
+use crate::model::{Item, Page, Position};
+use crate::realm;
 use crate::world::World;
 use serde_json::{Value, json};
 
@@ -20,12 +20,12 @@ pub fn check(world: &World, orders: &[Order<'_>]) {
             is_place(order(channel), &keyed.items, position.as_ref());
         }
     }
-    for (channel, page, (top, epoch)) in &world.model.pages {
+    for Page { channel, kept, top: (top, epoch) } in &world.model.pages {
         let order = order(channel);
         assert_eq!(order.epoch, Some(&epoch[..]), "{channel}: another epoch");
         assert!(*top <= order.offsets.len() as u64, "{channel}: nobody saw offset {top}");
         let is_item = |(item, offset): &(Item, u64)| order.offsets.get(offset) == Some(item);
-        assert!(page.iter().all(is_item), "{channel}: history is not what was handed out: {page:?}");
+        assert!(kept.iter().all(is_item), "{channel}: history is not what was handed out: {kept:?}");
     }
 }
 
@@ -50,5 +50,4 @@ pub fn check_expiry(world: &mut World) {
         let result = &world.calls[call].answer.as_ref().expect("an answer")["result"];
         assert_eq!((&result["publications"], &result["offset"]), (&json!([]), &Value::from(top)), "{channel}");
     }
-    assert!(CHANNELS.len() > 1);
 }

@@ -88,6 +88,7 @@ enum Asked {
     Subscribe(String, Option<Position>),
     Unsubscribe(String),
     Publish(String, Item),
+    History(String),
 }
 
 pub struct Client {
@@ -163,6 +164,11 @@ impl Client {
         self.command("publish", body, Asked::Publish(channel.to_string(), item))
     }
 
+    /// Reads the oldest that is kept.
+    pub fn history(&mut self, channel: &str) -> Vec<u8> {
+        self.command("history", json!({ "channel": channel, "limit": 3 }), Asked::History(channel.to_string()))
+    }
+
     /// True when no reply is missing.
     pub fn is_answered(&self) -> bool {
         self.waiting.is_empty()
@@ -223,6 +229,9 @@ impl Client {
             self.known.extend(since.clone().map(|since| (channel.clone(), since)));
             return;
         }
+        if let (Some(103), Asked::History(channel)) = (value["error"]["code"].as_u64(), &asked) {
+            return assert!(self.active(channel).is_none(), "subscribers may read: {value}");
+        }
         assert!(value["error"].is_null(), "no command of the simulation is wrong: {value}");
         match asked {
             Asked::Connect(wishes) => {
@@ -237,6 +246,7 @@ impl Client {
                 self.begin(&channel, &value["subscribe"], since, Grant::default(), model);
             }
             Asked::Unsubscribe(channel) => self.end(&channel),
+            Asked::History(channel) => model.read(&channel, &value["history"], false),
             Asked::Publish(channel, item) => _ = model.answered.insert((channel, item)),
         }
     }
@@ -325,11 +335,13 @@ fn recovering((offset, epoch): &Position) -> Value {
     json!({ "recover": true, "offset": offset, "epoch": epoch })
 }
 
+/// Who published it, and its number.
 pub fn item(publication: &Value) -> Item {
     let data = &publication["data"];
     (data["p"].as_u64().expect("a publisher"), data["n"].as_u64().expect("a number"))
 }
 
+/// Its offset; 0: none.
 pub fn offset(publication: &Value) -> u64 {
     publication["offset"].as_u64().unwrap_or(0)
 }

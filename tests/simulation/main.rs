@@ -4,6 +4,18 @@
 //! A run is a seed. It makes a world of shards, clients and callers, lets things happen in an order that the seed
 //! decides, then lets everything come to rest and checks what everybody was told against the order in which the
 //! channels' owners handed things out. A failing seed is printed; `CORECAST_SIM_SEED=N` replays it alone.
+//!
+//! | property | where |
+//! |---|---|
+//! | no loss, no duplicate, one order of publications, joins and leaves; positions without a hole | `check_delivery` |
+//! | a recovered list is complete, what could be recovered was, nothing overtakes a reply | `client` |
+//! | history and publishers' positions are the order; a repeat of a key gets the first position | `check_history` |
+//! | presence, its figures and `channels` are who is subscribed; joins before leaves | `check_presence` |
+//! | an effect of the API is seen behind its answer on any core | `probe` |
+//! | every call is answered | `calls` |
+//! | nothing leaks: at rest nobody waits, without clients nothing is remembered | `Shard::check_at_rest`, `check_empty` |
+//!
+//! MUTATIONS
 
 mod calls;
 mod check_delivery;

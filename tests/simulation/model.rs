@@ -1,5 +1,8 @@
 //! What the world knows of its own doings: what was published and with what success, what the backend granted.
 
+use crate::client::{item, offset};
+use crate::realm;
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A publication: who made it, and its number.
@@ -7,9 +10,6 @@ pub type Item = (u64, u64);
 
 /// Offset and epoch.
 pub type Position = (u64, String);
-
-/// A page of history that the API has answered: channel, (item, offset) ascending, the top.
-pub type Seen = (String, Vec<(Item, u64)>, Position);
 
 /// Options that a call of the API has set for one subscription; `None` keeps what the namespace says.
 #[derive(Clone, Copy, Default, Debug)]
@@ -29,6 +29,14 @@ pub struct Keyed {
     pub positions: Vec<Option<Position>>,
 }
 
+/// What the server has shown of a history, the oldest first.
+#[derive(Debug)]
+pub struct Page {
+    pub channel: String,
+    pub kept: Vec<(Item, u64)>,
+    pub top: Position,
+}
+
 #[derive(Default)]
 pub struct Model {
     pub numbers: u64,
@@ -40,8 +48,8 @@ pub struct Model {
     pub placed: BTreeMap<(String, Item), Option<Position>>,
     /// Calls with an idempotency key, by channel and key.
     pub keyed: BTreeMap<(String, String), Keyed>,
-    /// Pages of history that the API has answered.
-    pub pages: Vec<Seen>,
+    /// Pages of history that the server has shown.
+    pub pages: Vec<Page>,
     /// Channels whose history somebody has begun to remove.
     pub removed: BTreeSet<String>,
     /// Subscriptions that the backend has made, by the number in their data.
@@ -75,6 +83,20 @@ impl Model {
     /// True when everything that the channel has kept must still be there.
     pub fn keeps(&self, channel: &str) -> bool {
         !self.may_have_expired && !self.removed.contains(channel)
+    }
+
+    /// A page of history: without a gap and no longer than it may be.
+    pub fn read(&mut self, channel: &str, result: &Value, reverse: bool) {
+        let top = (offset(result), result["epoch"].as_str().expect("an epoch").to_string());
+        let publications = result["publications"].as_array().into_iter().flatten();
+        let mut kept: Vec<(Item, u64)> = publications.map(|p| (item(p), offset(p))).collect();
+        if reverse {
+            kept.reverse();
+        }
+        assert!(kept.windows(2).all(|pair| pair[1].1 == pair[0].1 + 1), "{channel}: a gap in {result}");
+        assert!(kept.len() <= realm::HISTORY_SIZE, "{channel}: more than is kept: {result}");
+        assert!(kept.last().is_none_or(|(_, offset)| *offset <= top.0), "{channel}: beyond the top: {result}");
+        self.pages.push(Page { channel: channel.to_string(), kept, top });
     }
 
     /// The publisher was told of success.

@@ -46,6 +46,7 @@ pub fn settings() -> Settings {
         history_ttl: HISTORY_TTL,
         history_meta_ttl: META_TTL,
         force_recovery: true,
+        allow_history_for_subscriber: true,
         ..open.clone()
     };
     let presence = |namespace: &Namespace| Namespace {

@@ -2,7 +2,7 @@
 //! time passes. What the backend does is in `calls` and `probe`.
 
 use crate::client::{Client, ws};
-use crate::realm::{CHANNELS, META_TTL, USERS};
+use crate::realm::{CHANNELS, META_TTL, USERS, has_history};
 use crate::world::{Who, World};
 use std::time::Duration;
 
@@ -104,9 +104,13 @@ impl World {
     fn client_command(&mut self) {
         let Some(at) = self.some_client() else { return };
         let channel = self.channel();
+        let reads = has_history(channel) && self.any(3) == 0;
         let client = &mut self.clients[at];
-        let is_in = client.active(channel).is_some();
-        let bytes = if is_in { client.unsubscribe(channel) } else { client.subscribe(channel) };
+        let bytes = match client.active(channel).is_some() {
+            true if reads => client.history(channel),
+            true => client.unsubscribe(channel),
+            false => client.subscribe(channel),
+        };
         self.send(self.clients[at].link, bytes);
     }
 

@@ -44,6 +44,13 @@ pub struct Link {
     pub is_open: bool,
 }
 
+impl Link {
+    /// More may come of the server.
+    pub fn is_pending(&self) -> bool {
+        self.is_open || !self.bytes.is_empty()
+    }
+}
+
 /// One core with its queues.
 pub struct Node {
     pub shard: Shard,
@@ -332,8 +339,9 @@ impl World {
     pub fn come_to_rest(&mut self) {
         self.links.iter_mut().for_each(|link| link.room = usize::MAX / 2);
         self.nodes.iter_mut().for_each(|node| node.stalled = 0);
-        for _ in 0..20_000 {
+        for _ in 0..5_000 {
             self.close_what_was_shut();
+            self.forget_refused_calls();
             (0..self.nodes.len()).for_each(|core| self.turn(core));
             let is_dirty = self.links.iter().any(|link| link.is_open && (link.is_watched || link.is_shut));
             if self.nodes.iter().all(Node::is_quiet) && !is_dirty && self.is_answered() {
@@ -346,7 +354,23 @@ impl World {
                 }
             }
         }
-        panic!("the world does not come to rest");
+        self.report_unrest();
+    }
+
+    /// Nothing new happens, and yet somebody waits.
+    fn report_unrest(&self) -> ! {
+        for (core, node) in self.nodes.iter().enumerate() {
+            let spilled: usize = node.spills.iter().map(VecDeque::len).sum();
+            eprintln!(
+                "core {core}: {} in the inbox, {spilled} spilled, {} inputs",
+                node.inbox.len(),
+                node.sockets.len()
+            );
+        }
+        let is_late = |client: &&Client| self.is_alive(client) && !client.is_answered();
+        let late: Vec<usize> = self.clients.iter().filter(is_late).map(|client| client.link).collect();
+        let unanswered: Vec<&str> = self.calls.iter().filter(|call| !call.is_over()).map(|call| call.method).collect();
+        panic!("the world does not come to rest: links without replies {late:?}, calls without answers {unanswered:?}");
     }
 
     /// A peer that reads the end of the stream closes its side.
