@@ -6,7 +6,7 @@ use crate::channel::{Member, Position};
 use crate::id::{ClientId, Core, Ticket};
 use crate::proto::client::ClientInfo;
 use crate::protocol::frame::{Block, Rendition};
-use crate::session::{Entered, Policy, Since};
+use crate::session::{Entered, Policy, Since, outside};
 use std::sync::Arc;
 
 /// A message between cores.
@@ -120,6 +120,13 @@ pub enum Message {
         ticket: Ticket,
         /// The answer.
         answer: Answer,
+    },
+    /// The side thread's answer.
+    Outside {
+        /// Of the question.
+        ticket: Ticket,
+        /// What it says.
+        answer: outside::Answer,
     },
     /// New rules for sessions (reload).
     Reload(Arc<Policy>),

@@ -373,6 +373,7 @@ impl World {
                         self.clients[owner].pipe.is_shut = true;
                     }
                 }
+                Effect::Outside(..) => panic!("no simulated token needs the outside"),
                 Effect::Pause(_) | Effect::Resume(_) => {}
                 Effect::StopListening | Effect::Quiet | Effect::Done => panic!("nobody stops a simulated core"),
             }
