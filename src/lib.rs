@@ -38,6 +38,8 @@ pub mod client;
 
 pub mod runtime;
 
+pub mod outbound;
+
 pub mod metrics;
 
 pub mod node;

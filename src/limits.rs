@@ -82,6 +82,34 @@ pub const EXPIRED_CHANNELS_PER_TURN: usize = 512;
 /// How long a question to all cores waits for the slowest; then the answer is error 100.
 pub const GATHER_TIMEOUT_MS: u64 = 10_000;
 
+/// How long a fetched key is kept without being used (Centrifugo: an hour).
+pub const JWKS_TTL_MS: u64 = 3_600_000;
+
+/// Fetched keys that one core keeps; the longest unused go when there are more.
+pub const JWKS_KEYS_MAX: usize = 1024;
+
+/// Bytes of a key set; more is no key set.
+pub const JWKS_BYTES_MAX: usize = 1 << 20;
+
+/// Addresses of key sets that are known at once; when all are in use, a further one is answered with error 100.
+pub const JWKS_URLS_MAX: usize = 64;
+
+/// Between the end of a fetch and the next one of the same address: a flood of unknown key ids costs no more. Questions
+/// wait for that time, and one fetch answers all of them.
+pub const JWKS_FETCH_INTERVAL_MS: u64 = 500;
+
+/// Time for one attempt to get a key set (Centrifugo: 1 s).
+pub const JWKS_ATTEMPT_MS: u64 = 1_000;
+
+/// Attempts per fetch.
+pub const JWKS_ATTEMPTS: usize = 2;
+
+/// Questions to the side thread without an answer; a further one is answered with error 100 (`Busy`).
+pub const OUTSIDE_ASKS_MAX: usize = 16_384;
+
+/// Threads for what would block the side thread: signatures that take long, look-ups of names.
+pub const OUTSIDE_THREADS_MAX: usize = 4;
+
 /// Sockets taken from the backlog by the ring before other work is looked at cannot be bounded (multishot accept),
 /// only the backlog can.
 pub const LISTEN_BACKLOG: i32 = 4096;

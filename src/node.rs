@@ -9,6 +9,7 @@ use crate::http2;
 use crate::id::Core;
 use crate::limits;
 use crate::metrics;
+use crate::outbound;
 use crate::runtime::certificates::{Certificates, Encryption};
 use crate::runtime::clocks::Clock;
 use crate::runtime::launch::{self, CoreParts};
@@ -239,11 +240,13 @@ fn start(
 ) -> Result<(mesh::Outside<Message>, Receiver<Report>), Failure> {
     let (clock, mut random) = (Clock::start(), StdRng::from_os_rng());
     let (ports, outside) = mesh::connect(cpus.len()).map_err(|e| format!("no eventfd can be made: {e}"))?;
+    let allow_private_targets = shared.settings.corecast.jwks_allow_private_targets;
+    let outlet = outbound::start(outside.clone(), clock, outbound::Options { allow_private_targets })?;
     let (reporter, reports) = unbounded();
     for (core, ((port, listeners), cpu)) in ports.into_iter().zip(listeners).zip(cpus).enumerate() {
         let (shared, policy, seed) = (shared.clone(), policy.clone(), random.random());
         let make = move || Shard::new(Core(core as u16), shared, policy, seed, clock.now());
-        let parts = CoreParts { cpu: *cpu, port, listeners, connections_max };
+        let parts = CoreParts { cpu: *cpu, port, listeners, outlet: outlet.clone(), connections_max };
         // The handle is not joined: a core ends with the process.
         std::mem::forget(launch::start(parts, clock, reporter.clone(), make)?);
     }

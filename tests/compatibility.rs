@@ -150,7 +150,36 @@ const ROWS: &[Row] = &[
         Works,
         "public_keys_verify_their_own_algorithm_only",
     ),
-    ("Tokens", "JWKS, EdDSA", NotYet, ""),
+    (
+        "Tokens",
+        "`jwks_public_endpoint`: RSA, EC and Ed25519 keys (RS, ES, EdDSA), kept for an hour after each use",
+        Works,
+        "every_kind_of_key_is_fetched_and_verifies",
+    ),
+    (
+        "Tokens",
+        "templates of it, filled from named groups of `issuer_regex` and `audience_regex`",
+        Works,
+        "each_tenant_has_its_own_set",
+    ),
+    (
+        "Tokens",
+        "unknown key ids cost at most two fetches a second of one address; redirects are not followed",
+        Differs("in Centrifugo each costs a fetch"),
+        "unknown_key_ids_are_invalid_and_a_flood_of_them_is_few_requests",
+    ),
+    (
+        "Tokens",
+        "a key set on a loopback or private address needs `corecast.jwks.allow_private_targets`",
+        Differs("Centrifugo asks any address"),
+        "a_private_target_is_not_asked_unless_that_is_allowed",
+    ),
+    (
+        "Tokens",
+        "key sets are asked for directly, whatever `HTTP_PROXY` says",
+        Differs("a proxy would be asked for private addresses"),
+        "a_private_target_is_refused_before_anything_is_sent",
+    ),
     (
         "Tokens",
         "a disconnect code 3000 drops TCP; a reason above 123 bytes too",

@@ -1,11 +1,17 @@
 //! Checks tokens in Centrifugo's order (auth-and-proxies B.2): form, types, issuer and audience patterns, signature, exact
 //! issuer and audience, kind, time, contents. There is no leeway.
 //!
-//! Measured cost of one token on a 2-vCPU VM, release build: HS256 1.3 µs, RS256 (2048 bits) 20 µs, ES256 54 µs,
-//! ES384 218 µs. All are checked on the core that got them; only ES384 and ES512 are long enough to be felt there.
+//! A check never waits. Where it lacks a key, or where the signature would take more than 0.1 ms of the core
+//! (docs/decisions/0007), it says what it needs; the caller gets that elsewhere and checks the token again from the
+//! start, with what was said.
 
+use super::cache::KeyCache;
 use super::claims::{ConnectionClaims, Raw, SubscriptionClaims};
+use super::endpoint::{self, Endpoint, Groups};
+use super::jwks::KeyName;
+use super::key::Key;
 use super::keyset::Keys;
+use crate::clock::Mono;
 use crate::config::settings::Token;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -13,9 +19,10 @@ use regex::Regex;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-/// Why a token is refused.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// Why a token is not accepted.
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum TokenError {
     /// Its time is over, or has not come.
     Expired,
@@ -23,11 +30,69 @@ pub enum TokenError {
     Invalid(&'static str),
     /// Everything is right but the top-level `b64info`, which is no base64.
     BadInfo,
+    /// Nothing is decided yet: get this, then check the token again.
+    Needs(Box<Need>),
 }
+
+/// What a check needs from elsewhere.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Need {
+    /// This key.
+    Key(KeyName),
+    /// The verdict on a signature that takes long.
+    Proof(Proof),
+}
+
+/// A signature to be verified away from the core.
+#[derive(Clone, Debug)]
+pub struct Proof {
+    key: Arc<Key>,
+    alg: Box<str>,
+    token: Box<str>,
+}
+
+/// What was said about a token that is checked again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Said {
+    /// It is the first time.
+    Nothing,
+    /// Keys were fetched, or could not be: one that is not known now is not there.
+    Keys,
+    /// Its signature is good, or is not.
+    Signature(bool),
+}
+
+/// What a check goes by besides the configuration.
+pub struct Lookup<'a> {
+    /// Fetched keys.
+    pub keys: &'a mut KeyCache,
+    /// Now, for the time of those keys.
+    pub now: Mono,
+    /// What was said before.
+    pub said: Said,
+}
+
+impl Proof {
+    /// Verifies the signature; this takes 0.1 ms and more.
+    pub fn holds(&self) -> bool {
+        let parts = self.token.rsplit_once('.');
+        parts.is_some_and(|(signed, signature)| self.key.verify(&self.alg, signed, signature))
+    }
+}
+
+impl PartialEq for Proof {
+    fn eq(&self, other: &Proof) -> bool {
+        Arc::ptr_eq(&self.key, &other.key) && self.alg == other.alg && self.token == other.token
+    }
+}
+
+impl Eq for Proof {}
 
 /// Checks tokens of one kind.
 pub struct Verifier {
     keys: Keys,
+    /// Where keys are fetched; then those of the configuration do not count.
+    endpoint: Option<Endpoint>,
     skip_signature: bool,
     audience: String,
     audience_regex: Option<Regex>,
@@ -40,6 +105,9 @@ pub struct Verifier {
 #[derive(Deserialize)]
 struct Header {
     alg: String,
+    /// A text where it matters.
+    #[serde(default)]
+    kid: serde_json::Value,
 }
 
 impl Verifier {
@@ -64,6 +132,7 @@ impl Verifier {
         }
         Ok(Verifier {
             keys: Keys::new(token)?,
+            endpoint: Endpoint::new(token)?,
             skip_signature,
             audience: token.audience.clone(),
             audience_regex: pattern("audience_regex", &token.audience_regex)?,
@@ -75,16 +144,19 @@ impl Verifier {
 
     /// The algorithms that are accepted.
     pub fn algorithms(&self) -> Vec<&'static str> {
-        self.keys.algorithms()
+        match &self.endpoint {
+            Some(_) => vec!["RS256", "RS384", "RS512", "ES256", "ES384", "ES512", "EdDSA"],
+            None => self.keys.algorithms(),
+        }
     }
 
     /// Checks a connection token.
     ///
     /// # Errors
     /// The first check that fails.
-    pub fn connection(&self, token: &str, now_unix: i64) -> Result<ConnectionClaims, TokenError> {
+    pub fn connection(&self, token: &str, now_unix: i64, lookup: Lookup<'_>) -> Result<ConnectionClaims, TokenError> {
         let payload = self.payload(token)?;
-        let raw = self.check(token, &payload, now_unix, |raw| {
+        let raw = self.check(token, &payload, now_unix, lookup, |raw| {
             let is_empty = raw.channel.as_deref().unwrap_or_default().is_empty();
             is_empty.then_some(()).ok_or("connection JWT can not contain channel claim, only subscription JWT can")
         })?;
@@ -98,9 +170,14 @@ impl Verifier {
     ///
     /// # Errors
     /// The first check that fails.
-    pub fn subscription(&self, token: &str, now_unix: i64) -> Result<SubscriptionClaims, TokenError> {
+    pub fn subscription(
+        &self,
+        token: &str,
+        now_unix: i64,
+        lookup: Lookup<'_>,
+    ) -> Result<SubscriptionClaims, TokenError> {
         let payload = self.payload(token)?;
-        let raw = self.check(token, &payload, now_unix, |_| Ok(()))?;
+        let raw = self.check(token, &payload, now_unix, lookup, |_| Ok(()))?;
         let channel = raw.channel.clone().unwrap_or_default();
         if channel.is_empty() {
             return Err(TokenError::Invalid("channel claim is required for subscription JWT"));
@@ -134,11 +211,11 @@ impl Verifier {
         token: &str,
         payload: &'a [u8],
         now_unix: i64,
+        lookup: Lookup<'_>,
         kind: impl FnOnce(&Raw<'a>) -> Result<(), &'static str>,
     ) -> Result<Raw<'a>, TokenError> {
         let invalid = TokenError::Invalid;
-        let (signed, signature) = token.rsplit_once('.').ok_or(invalid("token format is not valid"))?;
-        let header = signed.split('.').next().and_then(|part| URL_SAFE_NO_PAD.decode(part).ok());
+        let header = token.split('.').next().and_then(|part| URL_SAFE_NO_PAD.decode(part).ok());
         let header: Header =
             header.and_then(|bytes| serde_json::from_slice(&bytes).ok()).ok_or(invalid("token format is not valid"))?;
         // A payload of `null` is an anonymous token; serde would take an array for an object.
@@ -148,13 +225,8 @@ impl Verifier {
         let raw: Option<Raw<'a>> = serde_json::from_slice(payload).map_err(|_| invalid("claims cannot be decoded"))?;
         let raw = raw.unwrap_or_default();
         let issuer = raw.iss.as_deref().unwrap_or_default();
-        if self.issuer_regex.as_ref().is_some_and(|pattern| !pattern.is_match(issuer)) {
-            return Err(invalid("issuer does not match"));
-        }
-        if self.audience_regex.as_ref().is_some_and(|pattern| !raw.aud.iter().any(|aud| pattern.is_match(aud))) {
-            return Err(invalid("audience does not match"));
-        }
-        if !self.skip_signature && !self.keys.verify(&header.alg, signed, signature, now_unix) {
+        let groups = self.groups(issuer, &raw.aud)?;
+        if !self.skip_signature && !self.is_signed(&header, token, &groups, now_unix, lookup)? {
             return Err(invalid("signature is not valid"));
         }
         if !self.audience.is_empty() && !raw.aud.contains(&self.audience) {
@@ -171,6 +243,58 @@ impl Verifier {
         Ok(raw)
     }
 
+    /// Checks the patterns and returns what their named groups matched, if somebody wants to know.
+    fn groups(&self, issuer: &str, audiences: &[String]) -> Result<Groups, TokenError> {
+        let mut groups = Groups::new();
+        let wants_groups = self.endpoint.as_ref().is_some_and(Endpoint::is_template);
+        let mut matches = |pattern: &Regex, text: &str| match wants_groups {
+            false => pattern.is_match(text),
+            true => match pattern.captures(text) {
+                Some(captures) => {
+                    endpoint::remember(pattern, &captures, &mut groups);
+                    true
+                }
+                None => false,
+            },
+        };
+        if self.issuer_regex.as_ref().is_some_and(|pattern| !matches(pattern, issuer)) {
+            return Err(TokenError::Invalid("issuer does not match"));
+        }
+        if self.audience_regex.as_ref().is_some_and(|pattern| !audiences.iter().any(|aud| matches(pattern, aud))) {
+            return Err(TokenError::Invalid("audience does not match"));
+        }
+        Ok(groups)
+    }
+
+    /// Is the signature good?
+    fn is_signed(
+        &self,
+        header: &Header,
+        token: &str,
+        groups: &Groups,
+        now_unix: i64,
+        lookup: Lookup<'_>,
+    ) -> Result<bool, TokenError> {
+        if let Said::Signature(is_good) = lookup.said {
+            return Ok(is_good);
+        }
+        let Some((signed, signature)) = token.rsplit_once('.') else { return Ok(false) };
+        let alg = header.alg.as_str();
+        let key = match &self.endpoint {
+            Some(endpoint) => Some(fetched(endpoint, header, groups, lookup)?),
+            None => self.keys.public(alg).cloned(),
+        };
+        match key {
+            Some(key) if !key.allows(alg) => Ok(false),
+            Some(key) if key.is_slow() => {
+                let proof = Proof { key, alg: alg.into(), token: token.into() };
+                Err(TokenError::Needs(Box::new(Need::Proof(proof))))
+            }
+            Some(key) => Ok(key.verify(alg, signed, signature)),
+            None => Ok(self.keys.verify_secret(alg, signed, signature, now_unix)),
+        }
+    }
+
     fn user(&self, raw: &Raw<'_>, payload: &[u8]) -> Result<String, TokenError> {
         if self.user_id_claim.is_empty() {
             return Ok(raw.sub.clone().unwrap_or_default());
@@ -185,6 +309,19 @@ impl Verifier {
             }
             other => other.to_string(),
         })
+    }
+}
+
+/// The fetched key that a token names.
+fn fetched(endpoint: &Endpoint, header: &Header, groups: &Groups, lookup: Lookup<'_>) -> Result<Arc<Key>, TokenError> {
+    let kid = header.kid.as_str().filter(|kid| !kid.is_empty());
+    let kid = kid.ok_or(TokenError::Invalid("kid is required for a key set"))?;
+    let url = endpoint.resolve(groups).ok_or(TokenError::Invalid("issuer and audience name no key set"))?;
+    let name = KeyName { url, kid: kid.into() };
+    match lookup.keys.get(&name, lookup.now) {
+        Some(key) => Ok(key),
+        None if lookup.said == Said::Nothing => Err(TokenError::Needs(Box::new(Need::Key(name)))),
+        None => Err(TokenError::Invalid("no such key in the key set")),
     }
 }
 

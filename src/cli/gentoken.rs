@@ -100,7 +100,8 @@ fn signed(keys: &Token, command: &str, claims: &str) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::auth::Verifier;
+    use crate::auth::{KeyCache, Lookup, Said, Verifier};
+    use crate::clock::Mono;
 
     fn wish(user: &str, ttl: i64) -> Wish {
         Wish { user: user.into(), ttl, quiet: false }
@@ -108,12 +109,25 @@ mod tests {
 
     #[test]
     fn a_token_that_we_make_is_one_that_we_accept() {
-        let keys = Token { hmac_secret_key: "secret".into(), ..Token::default() };
-        let verifier = Verifier::new(&keys, false).unwrap();
-        let token = signed(&keys, "gentoken", &wish("4\"2", 60).claims(None)).unwrap();
-        assert_eq!(verifier.connection(&token, now_unix()).unwrap().user, "4\"2");
-        let token = signed(&keys, "gensubtoken", &wish("42", -1).claims(Some("ch"))).unwrap();
-        assert_eq!(verifier.subscription(&token, now_unix()).unwrap().channel, "ch");
+        let settings = Token { hmac_secret_key: "secret".into(), ..Token::default() };
+        let verifier = Verifier::new(&settings, false).unwrap();
+        let mut keys = KeyCache::default();
+        let token = signed(&settings, "gentoken", &wish("4\"2", 60).claims(None)).unwrap();
+        assert_eq!(
+            verifier
+                .connection(&token, now_unix(), Lookup { keys: &mut keys, now: Mono(0), said: Said::Nothing })
+                .unwrap()
+                .user,
+            "4\"2"
+        );
+        let token = signed(&settings, "gensubtoken", &wish("42", -1).claims(Some("ch"))).unwrap();
+        assert_eq!(
+            verifier
+                .subscription(&token, now_unix(), Lookup { keys: &mut keys, now: Mono(0), said: Said::Nothing })
+                .unwrap()
+                .channel,
+            "ch"
+        );
     }
 
     #[test]

@@ -177,7 +177,6 @@ fn what_is_not_served_is_warned_about_once_or_refused() {
         r#"{"tls_autocert": true}"#,
         r#"{"http_server": {"tls_autocert": {"enabled": true}}}"#,
         r#"{"proxy_connect_endpoint": "http://x"}"#,
-        r#"{"client": {"token": {"jwks_public_endpoint": "http://x"}}}"#,
         r#"{"namespaces": [{"name": "ns", "proxy_subscribe": true}]}"#,
         r#"{"channel": {"namespaces": [{"name": "ns", "subscribe_proxy_enabled": true}]}}"#,
     ] {

@@ -96,6 +96,7 @@ pub(super) const ROWS: &[(&str, Bind<Settings>)] = &[
     ("pid_file", Text(|s| &mut s.pid_file)),
     ("corecast.cores", Limit(|s| &mut s.corecast.cores)),
     ("corecast.http_api.max_body_size", Size(|s| &mut s.corecast.http_api_max_body_size)),
+    ("corecast.jwks.allow_private_targets", Switch(|s| &mut s.corecast.jwks_allow_private_targets)),
     ("corecast.tls.min_version", Text(|s| &mut s.corecast.tls_min_version)),
 ];
 
@@ -106,6 +107,8 @@ pub(super) const TOKEN: &[(&str, Bind<Token>)] = &[
     ("hmac_previous_secret_key_valid_until", Number(|t| &mut t.hmac_previous_secret_key_valid_until)),
     ("rsa_public_key", Pem(|t| &mut t.rsa_public_key)),
     ("ecdsa_public_key", Pem(|t| &mut t.ecdsa_public_key)),
+    ("jwks_public_endpoint", Text(|t| &mut t.jwks_public_endpoint)),
+    ("insecure_skip_jwks_endpoint_safety_check", Switch(|t| &mut t.insecure_skip_jwks_endpoint_safety_check)),
     ("audience", Text(|t| &mut t.audience)),
     ("audience_regex", Text(|t| &mut t.audience_regex)),
     ("issuer", Text(|t| &mut t.issuer)),

@@ -239,6 +239,10 @@ pub struct Token {
     pub rsa_public_key: String,
     /// PEM text, the ES algorithm of its curve.
     pub ecdsa_public_key: String,
+    /// Address of a key set, or a template of one; then the keys above do not count.
+    pub jwks_public_endpoint: String,
+    /// A group that fills the template may match any text.
+    pub insecure_skip_jwks_endpoint_safety_check: bool,
     /// Must be one of `aud`.
     pub audience: String,
     /// Must match one of `aud`.
@@ -352,6 +356,8 @@ pub struct Corecast {
     pub http_api_max_body_size: usize,
     /// `corecast.tls.min_version`: `1.2` or `1.3`, for all ports.
     pub tls_min_version: String,
+    /// `corecast.jwks.allow_private_targets`: key sets may be on loopback and private addresses.
+    pub jwks_allow_private_targets: bool,
 }
 
 impl Default for Log {
@@ -492,6 +498,11 @@ impl Default for Shutdown {
 
 impl Default for Corecast {
     fn default() -> Corecast {
-        Corecast { cores: 0, http_api_max_body_size: 64 << 20, tls_min_version: "1.2".into() }
+        Corecast {
+            cores: 0,
+            http_api_max_body_size: 64 << 20,
+            tls_min_version: "1.2".into(),
+            jwks_allow_private_targets: false,
+        }
     }
 }

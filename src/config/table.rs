@@ -87,6 +87,7 @@ const ITEMS: &str = include_str!("options_items.tsv");
 const OWN: &str = "\
 corecast.cores	int	0		
 corecast.http_api.max_body_size	int	67108864		
+corecast.jwks.allow_private_targets	bool	false		
 corecast.tls.min_version	string	\"1.2\"		
 ";
 
@@ -251,7 +252,7 @@ mod tests {
     #[test]
     fn the_table_holds_every_option_of_both_dialects() {
         let count = |dialect| table().names.iter().filter(|name| name.dialect == dialect).count();
-        assert_eq!((count(Dialect::V6), count(Dialect::V5)), (825 + 3, 349 + 3));
+        assert_eq!((count(Dialect::V6), count(Dialect::V5)), (825 + 4, 349 + 4));
         assert_eq!(table().fields(Dialect::V6, "channel_namespace").len(), 72);
         assert_eq!(table().fields(Dialect::V5, "namespaces").len(), 38);
     }

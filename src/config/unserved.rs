@@ -1,5 +1,5 @@
 //! Options that are recognised and have no effect yet: a warning by name, or a refusal where starting without the
-//! effect would be dangerous (another engine, a proxy that decides, encryption, keys of tokens).
+//! effect would be dangerous (another engine, a proxy that decides, encryption).
 
 use super::{
     entries::{Entries, Entry, WarningKind},
@@ -20,7 +20,6 @@ pub enum Unserved {
 const ENGINE: &str = "this version keeps everything in memory of one node";
 const PROXY: &str = "this version calls no backend: what the proxy decides would go undecided";
 const TLS: &str = "this version does not encrypt that connection, or gets no certificates by itself";
-const TOKEN: &str = "this version checks tokens with the keys of the configuration alone";
 
 /// The rule for the v6 path (or the v5 key) of an option, or for a field of an object, which is not served.
 pub fn unserved(path: &str) -> Unserved {
@@ -34,8 +33,6 @@ pub fn unserved(path: &str) -> Unserved {
         Unserved::Refused(PROXY)
     } else if path.split('.').any(is_tls) {
         Unserved::Refused(TLS)
-    } else if path.starts_with("client.token.") || path.starts_with("client.subscription_token.") {
-        Unserved::Refused(TOKEN)
     } else {
         Unserved::Warned
     }
@@ -95,8 +92,6 @@ mod tests {
             "map.publish_proxy_enabled",
             "proxies",
             "granular_proxy_mode",
-            "client.token.jwks_public_endpoint",
-            "client.subscription_token.jwks_public_endpoint",
             "tarantool_address",
         ] {
             assert!(matches!(unserved(path), Unserved::Refused(_)), "{path}");

@@ -2,7 +2,7 @@
 
 use super::clocks::Clock;
 use super::mesh::{self, Bell, Outside, Port};
-use super::turn::{Driver, Listener, Report};
+use super::turn::{Driver, Listener, Outlet, Report};
 use crate::shard::{Message, Shard};
 use crossbeam_channel::Sender;
 use glommio::{ExecutorJoinHandle, LocalExecutorBuilder, Placement};
@@ -21,6 +21,8 @@ pub struct CoreParts {
     pub port: Port<Message>,
     /// Its listening sockets.
     pub listeners: Vec<Listener>,
+    /// Its way to the side thread.
+    pub outlet: Outlet,
     /// Sockets that it may hold.
     pub connections_max: usize,
 }
@@ -38,11 +40,11 @@ pub fn start(
     reports: Sender<Report>,
     make: impl FnOnce() -> Shard + Send + 'static,
 ) -> Result<ExecutorJoinHandle<()>, String> {
-    let CoreParts { cpu, port, listeners, connections_max } = parts;
+    let CoreParts { cpu, port, listeners, outlet, connections_max } = parts;
     let name = format!("core-{}", port.me().0);
     let run = move || async move {
         let _guard = EndOnPanic;
-        let driver = Driver::new(port, make(), listeners, clock, reports, connections_max);
+        let driver = Driver::new(port, make(), listeners, clock, reports, outlet, connections_max);
         let ended = match driver {
             Ok(driver) => driver.run().await,
             Err(e) => Err(e),

@@ -1,8 +1,8 @@
 //! The turn loop of one core: a look at the ring → inbox → completions → due timers → effects → one slice of writes →
 //! park when all had nothing.
 //!
-//! One task of one executor. It lets glommio's own descriptors run only when its preempt timer has fired, and looks at
-//! ring and inbox itself between slices, so nothing that must stay quick depends on glommio's timing.
+//! One task of one executor, which it hands back only to sleep: it looks at ring and inbox itself between slices, so
+//! nothing that must stay quick depends on glommio's timing.
 //!
 //! While another core's queue is full ([`mesh::Port::is_blocked`]) the core takes nothing new from its ring: received
 //! buffers stay with their completions, so the kernel stops reading for us when they are used up.
@@ -17,8 +17,9 @@ use super::tls::Flow;
 use crate::clock::{Mono, Now};
 use crate::conn::Door;
 use crate::counters::Counters;
-use crate::id::{Core, Slot};
+use crate::id::{Core, Slot, Ticket};
 use crate::limits;
+use crate::session::outside::{Answer, Ask};
 use crate::shard::{Effect, Event, Message, Shard};
 use crossbeam_channel::Sender;
 use std::fs::File;
@@ -57,6 +58,9 @@ pub struct Listener {
     pub tls: Option<Arc<Encryption>>,
 }
 
+/// The way to the side thread: takes a question unless too many wait. It never blocks.
+pub type Outlet = Arc<dyn Fn(Core, Ticket, Ask) -> bool + Send + Sync>;
+
 /// One core at work.
 pub struct Driver {
     ring: Ring,
@@ -73,6 +77,7 @@ pub struct Driver {
     spare: Option<File>,
     clock: Clock,
     reports: Sender<Report>,
+    outlet: Outlet,
     connections_max: usize,
     /// The ring's timer that is in flight runs out at this time.
     timer_at: Mono,
@@ -94,6 +99,7 @@ impl Driver {
         listeners: Vec<Listener>,
         clock: Clock,
         reports: Sender<Report>,
+        outlet: Outlet,
         connections_max: usize,
     ) -> std::io::Result<Driver> {
         let mut ring = Ring::new(port.bell().doorbell.as_raw_fd())?;
@@ -112,6 +118,7 @@ impl Driver {
             spare: File::open("/dev/null").ok(),
             clock,
             reports,
+            outlet,
             connections_max,
             timer_at: Mono::NEVER,
             stops: false,
@@ -136,7 +143,8 @@ impl Driver {
             let busy = self.turn()?;
             self.port.bell().heartbeat.fetch_add(1, Ordering::Relaxed);
             if busy {
-                glommio::yield_if_needed().await;
+                // No yield: nothing else of this executor has to run while there is work, and glommio may fall asleep
+                // over a task that yields to its preempt timer (seconds of silence under load, seen with two cores).
                 continue;
             }
             let idle_since = Instant::now();
@@ -359,6 +367,7 @@ impl Driver {
                         self.counters.mesh_spilled.add(1);
                     }
                 }
+                Effect::Outside(ticket, ask) => self.ask_outside(ticket, ask),
                 Effect::Close(slot) => self.close(slot),
                 Effect::ShutdownWrite(slot) => self.sockets.shutdown_write(slot),
                 Effect::Pause(slot) => self.sockets.pause(slot, &mut self.ring),
@@ -370,6 +379,14 @@ impl Driver {
                     self.stops = true;
                 }
             }
+        }
+    }
+
+    /// A question that finds no room is answered at once.
+    fn ask_outside(&mut self, ticket: Ticket, ask: Ask) {
+        if !(self.outlet)(self.port.me(), ticket, ask) {
+            let message = Message::Outside { ticket, answer: Answer::Busy };
+            self.shard.handle(self.clock.now(), Event::Message(message));
         }
     }
 

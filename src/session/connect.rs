@@ -1,7 +1,8 @@
 //! `connect`: who the client is, and what it is told (client-protocol 3.1).
 
+use super::outside::Held;
 use super::{Context, Flow, Joined, Session, Since, State, Subscription, Waiting, Wanted, reply_to, subscribe};
-use crate::auth::{ConnectionClaims, TokenError};
+use crate::auth::{ConnectionClaims, Need, Said, TokenError};
 use crate::channel::features::Overrides;
 use crate::channel::{Features, Position};
 use crate::clock::{Mono, Now};
@@ -51,11 +52,12 @@ struct Identity {
 }
 
 impl Session {
-    pub(super) fn connect(&mut self, id: u32, request: ConnectRequest, cx: &mut Context<'_>) -> Flow {
-        let mut identity = match self.identify(&request, cx) {
+    pub(super) fn connect(&mut self, id: u32, request: ConnectRequest, said: Said, cx: &mut Context<'_>) -> Flow {
+        let mut identity = match self.identify(&request, said, cx) {
             Ok(identity) => identity,
             Err(Denied::Error(error)) => return self.refuse(id, error),
             Err(Denied::Disconnect(disconnect)) => return Flow::Disconnect(disconnect),
+            Err(Denied::Yet(need)) => return self.wait_for(id, *need, Held::Connect(Box::new(request))),
         };
         if identity.may_ask {
             for channel in request.subs.keys() {
@@ -86,20 +88,22 @@ impl Session {
         Flow::Listen(wanted)
     }
 
-    fn refuse(&mut self, id: u32, error: Error) -> Flow {
+    pub(super) fn refuse(&mut self, id: u32, error: Error) -> Flow {
         self.state = State::Refused;
         Flow::Refuse(crate::protocol::reply::error_reply(id, error))
     }
 
     /// Token, then anonymous or insecure access, then the trusted header.
-    fn identify(&self, request: &ConnectRequest, cx: &Context<'_>) -> Result<Identity, Denied> {
+    fn identify(&self, request: &ConnectRequest, said: Said, cx: &mut Context<'_>) -> Result<Identity, Denied> {
         let client = &cx.policy.client;
         if !request.token.is_empty() {
-            return match cx.policy.connection_tokens.connection(&request.token, cx.now.wall.seconds()) {
+            let now = cx.now.wall.seconds();
+            return match cx.policy.connection_tokens.connection(&request.token, now, cx.lookup(said)) {
                 Ok(claims) => identity_of(claims, cx),
                 Err(TokenError::Expired) => Err(Denied::Error(Error::TOKEN_EXPIRED)),
                 Err(TokenError::Invalid(_)) => Err(Denied::Disconnect(Disconnect::INVALID_TOKEN)),
                 Err(TokenError::BadInfo) => Err(Denied::Error(Error::INTERNAL)),
+                Err(TokenError::Needs(need)) => Err(Denied::Yet(need)),
             };
         }
         let anonymous = client.allow_anonymous_connect_without_token || client.insecure;
@@ -184,6 +188,8 @@ impl Granting {
 enum Denied {
     Error(Error),
     Disconnect(Disconnect),
+    /// It depends on what the side thread says.
+    Yet(Box<Need>),
 }
 
 impl Identity {

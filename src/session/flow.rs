@@ -1,5 +1,6 @@
 //! What a session wants done after one step.
 
+use super::outside::Ask;
 use crate::channel::inquiry::Inquiry;
 use crate::channel::{Features, Position};
 use crate::clock::Mono;
@@ -112,6 +113,8 @@ pub enum Flow {
     Listen(Vec<Wanted>),
     /// Ask the owner of this channel, then call `found`.
     Ask(Arc<str>, Inquiry),
+    /// Ask the side thread, then call `told`.
+    Outside(Box<Ask>),
     /// Publish, then call `published`.
     Publish(Box<PublishWish>),
     /// Send the application's ping (`{}` or a zero byte).

@@ -8,8 +8,9 @@
 //! ```
 //!
 //! Contract: [`Session::handle`] takes one command and returns one [`Flow`]. A flow that asks something of the shard
-//! (`Listen`, `Publish`, `Ask`) leaves the session waiting ([`Session::is_waiting`]); no further command may be handled until
-//! the shard has answered with [`Session::listening`], [`Session::published`] or [`Session::found`]. So replies keep the order of commands.
+//! (`Listen`, `Publish`, `Ask`, `Outside`) leaves the session waiting ([`Session::is_waiting`]); no further command may be
+//! handled until the shard has answered with [`Session::listening`], [`Session::published`], [`Session::found`] or
+//! [`Session::told`]. So replies keep the order of commands.
 //! Time and randomness come in as values; replies and wishes go out as values.
 //!
 //! What the server API does to a session (`grant`) comes between commands and never makes it wait.
@@ -21,6 +22,7 @@ pub mod connect;
 pub mod deadlines;
 pub mod flow;
 pub mod grant;
+pub mod outside;
 pub mod policy;
 pub mod publish;
 pub mod refresh;
@@ -32,6 +34,7 @@ pub use deadlines::Deadlines;
 pub use flow::{Arrival, Entered, Flow, Joined, Since, Subscription, Wanted};
 pub use policy::Policy;
 
+use crate::auth::{KeyCache, Said};
 use crate::channel::Member;
 use crate::clock::{Mono, Now};
 use crate::config::settings::Client;
@@ -53,6 +56,8 @@ pub struct Context<'a> {
     pub policy: &'a Policy,
     /// The core's generator.
     pub random: &'a mut StdRng,
+    /// Keys that were fetched.
+    pub keys: &'a mut KeyCache,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -66,8 +71,17 @@ enum State {
 enum Waiting {
     Connect(Box<connect::Connecting>),
     Subscribe(Box<subscribe::Subscribing>),
-    Publish { id: u32 },
-    Ask { id: u32 },
+    Publish {
+        id: u32,
+    },
+    Ask {
+        id: u32,
+    },
+    /// The side thread's word about a token.
+    Token {
+        id: u32,
+        held: outside::Held,
+    },
 }
 
 /// What the transport knows of a connection when it begins.
@@ -185,7 +199,7 @@ impl Session {
         let kind = Kind::of(command);
         if self.state == State::Fresh {
             return match kind {
-                Kind::Connect(request) if id != 0 => self.connect(id, *request, cx),
+                Kind::Connect(request) if id != 0 => self.connect(id, *request, Said::Nothing, cx),
                 _ => Flow::Disconnect(Disconnect::BAD_REQUEST),
             };
         }
@@ -198,14 +212,14 @@ impl Session {
         }
         match kind {
             Kind::Connect(_) | Kind::Nothing => Flow::Disconnect(Disconnect::BAD_REQUEST),
-            Kind::Subscribe(request) => self.subscribe(id, *request, cx),
+            Kind::Subscribe(request) => self.subscribe(id, *request, Said::Nothing, cx),
             Kind::Unsubscribe(request) => self.unsubscribe(id, &request),
             Kind::Publish(request) => self.publish(id, request, cx),
             Kind::Presence(request) => self.presence(id, &request.channel, cx),
             Kind::PresenceStats(request) => self.presence_stats(id, &request.channel, cx),
             Kind::History(request) => self.history(id, &request, cx),
-            Kind::Refresh(request) => self.refresh(id, &request.token, cx),
-            Kind::SubRefresh(request) if request.r#type == 0 => self.sub_refresh(id, &request, cx),
+            Kind::Refresh(request) => self.refresh(id, &request.token, Said::Nothing, cx),
+            Kind::SubRefresh(request) if request.r#type == 0 => self.sub_refresh(id, &request, Said::Nothing, cx),
             Kind::Send(_) => Flow::Disconnect(Disconnect::NOT_AVAILABLE),
             other => self.unserved(id, &other, cx),
         }
@@ -253,7 +267,7 @@ impl Session {
         match self.waiting.take() {
             Some(Waiting::Connect(connecting)) => self.connected(*connecting, joined, cx),
             Some(Waiting::Subscribe(subscribing)) => self.subscribed(*subscribing, joined, cx),
-            Some(Waiting::Publish { .. } | Waiting::Ask { .. }) | None => {
+            Some(Waiting::Publish { .. } | Waiting::Ask { .. } | Waiting::Token { .. }) | None => {
                 unreachable!("only connect and subscribe listen")
             }
         }

@@ -1,23 +1,25 @@
 //! `refresh` and `sub_refresh`: a new token in time prolongs a connection or a subscription (client-protocol 3.9, 3.10).
 
 use super::connect::{time_until, ttl};
+use super::outside::Held;
 use super::{Context, Flow, Session, reply_to};
-use crate::auth::{SubscriptionClaims, TokenError};
+use crate::auth::{Said, SubscriptionClaims, TokenError};
 use crate::clock::Mono;
 use crate::proto::client::{RefreshResult, SubRefreshRequest, SubRefreshResult};
 use crate::protocol::code::{Disconnect, Error};
 
 impl Session {
-    pub(super) fn refresh(&mut self, id: u32, token: &str, cx: &Context<'_>) -> Flow {
+    pub(super) fn refresh(&mut self, id: u32, token: &str, said: Said, cx: &mut Context<'_>) -> Flow {
         if token.is_empty() {
             return Flow::Disconnect(Disconnect::BAD_REQUEST);
         }
         let now = cx.now.wall.seconds();
-        let claims = match cx.policy.connection_tokens.connection(token, now) {
+        let claims = match cx.policy.connection_tokens.connection(token, now, cx.lookup(said)) {
             Ok(claims) if claims.user == *self.user => claims,
             Ok(_) | Err(TokenError::Invalid(_)) => return Flow::Disconnect(Disconnect::INVALID_TOKEN),
             Err(TokenError::Expired) => return Flow::Disconnect(Disconnect::EXPIRED),
             Err(TokenError::BadInfo) => return self.error(id, Error::INTERNAL),
+            Err(TokenError::Needs(need)) => return self.wait_for(id, *need, Held::Refresh(token.into())),
         };
         // The channels of a token belong to the connection; another set wants another connection.
         let is_same = claims.subs.len() == self.token_channels.len()
@@ -43,7 +45,13 @@ impl Session {
         Flow::Reply(Box::new(reply))
     }
 
-    pub(super) fn sub_refresh(&mut self, id: u32, request: &SubRefreshRequest, cx: &Context<'_>) -> Flow {
+    pub(super) fn sub_refresh(
+        &mut self,
+        id: u32,
+        request: &SubRefreshRequest,
+        said: Said,
+        cx: &mut Context<'_>,
+    ) -> Flow {
         if request.channel.is_empty() {
             return Flow::Disconnect(Disconnect::BAD_REQUEST);
         }
@@ -52,10 +60,13 @@ impl Session {
             return self.error(id, Error::BAD_REQUEST);
         }
         let now = cx.now.wall.seconds();
-        let claims = match cx.policy.subscription_tokens().subscription(&request.token, now) {
+        let claims = match cx.policy.subscription_tokens().subscription(&request.token, now, cx.lookup(said)) {
             Ok(claims) if self.is_for_us(&claims, &request.channel) => claims,
             // An expired token is taken for one that says nothing: neither expiry nor information, as in Centrifugo.
             Err(TokenError::Expired) => SubscriptionClaims::default(),
+            Err(TokenError::Needs(need)) => {
+                return self.wait_for(id, *need, Held::SubRefresh(Box::new(request.clone())));
+            }
             _ => return Flow::Disconnect(Disconnect::INVALID_TOKEN),
         };
         if claims.expire_at > 0 && claims.expire_at <= now {

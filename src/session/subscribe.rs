@@ -1,8 +1,9 @@
 //! `subscribe`: the checks of client-protocol 3.2 in their order, then the wait for the owner core.
 
 use super::connect::time_until;
+use super::outside::Held;
 use super::{Context, Entered, Flow, Joined, Session, Since, Subscription, Waiting, Wanted, reply_to};
-use crate::auth::TokenError;
+use crate::auth::{Need, Said, TokenError};
 use crate::channel::features::Overrides;
 use crate::channel::rules::{Asked, Refusal};
 use crate::channel::{Features, Position};
@@ -26,8 +27,8 @@ pub struct Subscribing {
 }
 
 impl Session {
-    pub(super) fn subscribe(&mut self, id: u32, request: SubscribeRequest, cx: &mut Context<'_>) -> Flow {
-        match self.try_subscribe(id, request, cx) {
+    pub(super) fn subscribe(&mut self, id: u32, request: SubscribeRequest, said: Said, cx: &mut Context<'_>) -> Flow {
+        match self.try_subscribe(id, &request, said, cx) {
             Ok(subscribing) => {
                 let wanted = subscribing.wanted(cx);
                 self.waiting = Some(Waiting::Subscribe(Box::new(subscribing)));
@@ -35,11 +36,19 @@ impl Session {
             }
             Err(Denied::Error(error)) => self.error(id, error),
             Err(Denied::Disconnect(disconnect)) => Flow::Disconnect(disconnect),
+            Err(Denied::Yet(need)) => self.wait_for(id, *need, Held::Subscribe(Box::new(request))),
         }
     }
 
-    fn try_subscribe(&self, id: u32, request: SubscribeRequest, cx: &Context<'_>) -> Result<Subscribing, Denied> {
-        let rules = &cx.policy.rules;
+    fn try_subscribe(
+        &self,
+        id: u32,
+        request: &SubscribeRequest,
+        said: Said,
+        cx: &mut Context<'_>,
+    ) -> Result<Subscribing, Denied> {
+        let policy = cx.policy;
+        let rules = &policy.rules;
         if request.channel.is_empty() {
             return Err(Denied::Disconnect(Disconnect::BAD_REQUEST));
         }
@@ -74,7 +83,7 @@ impl Session {
         };
         let mut overrides = Overrides::default();
         if !request.token.is_empty() {
-            overrides = self.redeem(&request, &mut subscribing, cx)?;
+            overrides = self.redeem(request, &mut subscribing, said, cx)?;
         } else if !rules.may_subscribe(&request.channel, namespace, &self.user) {
             return Err(Denied::Error(Error::PERMISSION_DENIED));
         }
@@ -90,12 +99,19 @@ impl Session {
     }
 
     /// Checks a subscription token and takes over what it grants.
-    fn redeem(&self, request: &SubscribeRequest, to: &mut Subscribing, cx: &Context<'_>) -> Result<Overrides, Denied> {
+    fn redeem(
+        &self,
+        request: &SubscribeRequest,
+        to: &mut Subscribing,
+        said: Said,
+        cx: &mut Context<'_>,
+    ) -> Result<Overrides, Denied> {
         let now = cx.now.wall.seconds();
-        let claims = match cx.policy.subscription_tokens().subscription(&request.token, now) {
+        let claims = match cx.policy.subscription_tokens().subscription(&request.token, now, cx.lookup(said)) {
             Ok(claims) => claims,
             Err(TokenError::Expired) => return Err(Denied::Error(Error::TOKEN_EXPIRED)),
             Err(TokenError::Invalid(_) | TokenError::BadInfo) => return Err(Denied::Error(Error::PERMISSION_DENIED)),
+            Err(TokenError::Needs(need)) => return Err(Denied::Yet(need)),
         };
         if !self.is_for_us(&claims, &request.channel) {
             return Err(Denied::Disconnect(Disconnect::INVALID_TOKEN));
@@ -178,6 +194,8 @@ pub(super) fn tell_position(
 enum Denied {
     Error(Error),
     Disconnect(Disconnect),
+    /// It depends on what the side thread says.
+    Yet(Box<Need>),
 }
 
 impl From<Refusal> for Denied {

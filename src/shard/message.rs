@@ -6,7 +6,7 @@ use crate::channel::{Member, Position};
 use crate::id::{ClientId, Core, Ticket};
 use crate::proto::client::ClientInfo;
 use crate::protocol::frame::{Block, Rendition};
-use crate::session::{Entered, Policy, Since};
+use crate::session::{Entered, Policy, Since, outside};
 use std::sync::Arc;
 
 /// A message between cores.
@@ -130,6 +130,13 @@ pub enum Message {
     },
     /// From an owner: it is.
     Echoed(Ticket),
+    /// The side thread's answer.
+    Outside {
+        /// Of the question.
+        ticket: Ticket,
+        /// What it says.
+        answer: outside::Answer,
+    },
     /// New rules for sessions (reload).
     Reload(Arc<Policy>),
     /// Stop listening, answer what is in flight, then report that the core is quiet.

@@ -13,6 +13,7 @@ mod grpc;
 mod http;
 mod jobs;
 pub mod message;
+mod outside;
 mod owner;
 pub mod placement;
 mod publications;
@@ -26,6 +27,7 @@ pub use placement::Placement;
 use crate::api::Answer;
 use crate::api::figures::Figures;
 use crate::api::info::Node;
+use crate::auth::KeyCache;
 use crate::channel::Store;
 use crate::clock::{Mono, Now};
 use crate::config::settings::Settings;
@@ -38,6 +40,7 @@ use crate::limits;
 use crate::protocol::code::Disconnect;
 use crate::protocol::frame::{Block, Rendition};
 use crate::session::Policy;
+use crate::session::outside::Ask;
 use crate::transport::admission::Gate;
 use crate::wheel::Wheel;
 use crate::wire::handshake::Origins;
@@ -100,6 +103,8 @@ pub enum Event<'a> {
 
 /// What a core wants done.
 pub enum Effect {
+    /// Ask the side thread; the answer comes as [`Message::Outside`] with this ticket, always.
+    Outside(Ticket, Ask),
     /// Hand a message to another core.
     Send(Core, Message),
     /// Close a connection; nothing of it will be used again.
@@ -144,6 +149,10 @@ pub struct Shard {
     publishing: HashMap<Ticket, Slot>,
     /// Questions of clients that wait for the owner of their channel.
     asking: HashMap<Ticket, Slot>,
+    /// What clients wait for from the side thread.
+    outside: outside::Asked,
+    /// Fetched keys of tokens.
+    keys: KeyCache,
     /// Subscribers that wait for an answer of their own from the owner of their channel.
     entering: HashMap<Ticket, (Slot, Arc<str>)>,
     /// Questions of other cores, or of this one, that take several slices.
@@ -189,6 +198,8 @@ impl Shard {
             figures,
             publishing: HashMap::new(),
             asking: HashMap::new(),
+            outside: outside::Asked::default(),
+            keys: KeyCache::default(),
             entering: HashMap::new(),
             errands: HashMap::new(),
             departures: acts::Departures::default(),
@@ -476,6 +487,7 @@ impl Shard {
             Message::Answered { ticket, answer } => self.answered(ticket, answer),
             Message::Echo { from, ticket } => self.send(from, Message::Echoed(ticket)),
             Message::Echoed(ticket) => self.act_echoed(ticket),
+            Message::Outside { ticket, answer } => self.outside_answered(ticket, &answer),
             Message::Reload(policy) => self.policy = policy,
             Message::Stop => self.stop(),
             Message::End => self.end(),

@@ -12,6 +12,7 @@ use crate::protocol::command::{Commands, Protocol};
 use crate::protocol::frame::{self, Block, Rendition};
 use crate::protocol::reply;
 use crate::session::flow::PublishWish;
+use crate::session::outside::Answer;
 use crate::session::{Context, Flow, Session};
 use crate::tally::ClientMethod;
 use crate::wire::websocket::{self, Event, Opcode};
@@ -38,7 +39,7 @@ pub(super) enum After {
 
 macro_rules! context {
     ($shard:ident) => {
-        &mut Context { now: $shard.now, policy: &$shard.policy, random: &mut $shard.random }
+        &mut Context { now: $shard.now, policy: &$shard.policy, random: &mut $shard.random, keys: &mut $shard.keys }
     };
 }
 pub(super) use context;
@@ -186,6 +187,10 @@ impl Shard {
                         return After::Nothing;
                     }
                 }
+                Flow::Outside(ask) => {
+                    self.ask_outside(slot, *ask);
+                    return After::Nothing;
+                }
                 Flow::Ping => {
                     let (identity, block) = &self.pings[client.session.rendition().index()];
                     self.output.queue_shared(slot.index, *identity, block);
@@ -264,13 +269,22 @@ impl Shard {
         self.client_answered(slot, |session| session.found(finding));
     }
 
+    /// The side thread has said what a client's token waited for.
+    pub(super) fn client_told(&mut self, slot: Slot, answer: &Answer) {
+        self.client_stepped(slot, |session, cx| session.told(answer, cx));
+    }
+
     fn client_answered(&mut self, slot: Slot, answer: impl FnOnce(&mut Session) -> Flow) {
+        self.client_stepped(slot, |session, _| answer(session));
+    }
+
+    fn client_stepped(&mut self, slot: Slot, step: impl FnOnce(&mut Session, &mut Context<'_>) -> Flow) {
         let Some(mut conn) = self.take(slot) else { return };
         let mut goes_on = true;
         if let Some(client) = conn.client()
             && client.session.is_waiting()
         {
-            let flow = answer(&mut client.session);
+            let flow = step(&mut client.session, context!(self));
             let after = self.perform(slot, client, flow);
             goes_on = self.follow(&mut conn, after) && self.go_on(&mut conn);
         }

@@ -77,6 +77,7 @@ impl Shard {
         self.jobs.is_empty()
             && self.publishing.is_empty()
             && self.asking.is_empty()
+            && self.outside.is_empty()
             && self.entering.is_empty()
             && !self.conns.iter().flatten().any(|c| in_request(&c.kind))
     }

@@ -2,6 +2,7 @@
 //! byte stream.
 #![allow(dead_code)]
 
+pub mod jwks;
 pub mod pure;
 pub mod server;
 pub mod socket;

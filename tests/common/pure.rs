@@ -5,9 +5,10 @@ use corecast::config::settings::Settings;
 use corecast::conn::Door;
 use corecast::counters::Counters;
 use corecast::hub::{Sent, Sink};
-use corecast::id::{Core, Slot};
+use corecast::id::{Core, Slot, Ticket};
 use corecast::session::Policy;
-use corecast::shard::{Effect, Event, Placement, Shard, Shared};
+use corecast::session::outside::{Answer, Ask};
+use corecast::shard::{Effect, Event, Message, Placement, Shard, Shared};
 use corecast::transport::admission::Gate;
 use corecast::transport::{Routes, Scope};
 use corecast::wire::handshake::Origins;
@@ -33,6 +34,8 @@ pub struct Pure {
     wires: Vec<Wire>,
     door: Door,
     pub now: Now,
+    /// Questions to the side thread that nobody has answered yet.
+    pub asks: Vec<(usize, Ticket, Ask)>,
 }
 
 struct Pipes<'a> {
@@ -73,7 +76,7 @@ impl Pure {
         let now = Now { mono: Mono(0), wall: UnixMillis(START_UNIX * 1000) };
         let shard = |core| Shard::new(Core(core), shared.clone(), policy.clone(), u64::from(core), now);
         let door = Door::Http(Arc::new(Routes::new(settings, Scope::All)));
-        Pure { shards: (0..cores as u16).map(shard).collect(), wires: Vec::new(), door, now }
+        Pure { shards: (0..cores as u16).map(shard).collect(), wires: Vec::new(), door, now, asks: Vec::new() }
     }
 
     /// A new connection; connections take the cores in turn.
@@ -113,6 +116,14 @@ impl Pure {
             self.shards[self.wires[wire].core].handle(self.now, Event::EndOfStream { slot });
             self.settle();
         }
+    }
+
+    /// The side thread answers the oldest question; the answer is made of it.
+    pub fn answer(&mut self, make: impl FnOnce(&Ask) -> Answer) {
+        let (core, ticket, ask) = self.asks.remove(0);
+        let message = Message::Outside { ticket, answer: make(&ask) };
+        self.shards[core].handle(self.now, Event::Message(message));
+        self.settle();
     }
 
     /// Time passes, deadline by deadline.
@@ -166,6 +177,7 @@ impl Pure {
                     self.wires[at].is_shut = true;
                 }
             }
+            Effect::Outside(ticket, ask) => self.asks.push((core, ticket, ask)),
             _ => {}
         }
     }

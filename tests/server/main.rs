@@ -1,11 +1,12 @@
-//! The real binary over real sockets: deliveries across cores, bad input, slow readers, floods, signals, TLS, refused
-//! starts.
+//! The real binary over real sockets: deliveries across cores, bad input, fetched keys, slow readers, floods, signals,
+//! TLS, refused starts.
 
 #[path = "../common/mod.rs"]
 mod common;
 
 mod bad_input;
 mod delivery;
+mod jwks;
 mod limits;
 mod start;
 mod stop;

@@ -291,6 +291,7 @@ impl World {
                         self.links[owner].is_shut = true;
                     }
                 }
+                Effect::Outside(..) => panic!("no simulated token needs the outside"),
                 Effect::Pause(_) | Effect::Resume(_) => {}
                 Effect::StopListening | Effect::Quiet | Effect::Done => panic!("nobody stops a simulated core"),
             }
