@@ -90,7 +90,13 @@ const ROWS: &[Row] = &[
         Works,
         "joins_and_leaves_reach_all_cores_but_no_leave_reaches_its_own_client",
     ),
-    ("Client protocol", "recovery in cache mode, delta, tags filter", NotYet, ""),
+    (
+        "Client protocol",
+        "tags filter: live and recovered publications; numbers compared exactly",
+        Works,
+        "F83 a filter lets through what it matches",
+    ),
+    ("Client protocol", "recovery in cache mode, delta", NotYet, ""),
     (
         "Client protocol",
         "map and shared-poll subscriptions are refused as Centrifugo refuses them by default",

@@ -87,6 +87,11 @@ impl Namespace {
         self.options.presence
     }
 
+    /// True when a subscriber may choose publications by their tags.
+    pub fn allows_filter(&self) -> bool {
+        self.options.allow_tags_filter
+    }
+
     /// What a subscription has, with the exceptions that its caller makes.
     pub fn features(&self, overrides: &Overrides) -> Features {
         Features::new(&self.options, overrides)

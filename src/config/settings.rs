@@ -309,6 +309,8 @@ pub struct Namespace {
     pub force_positioning: bool,
     /// Every subscription may be recovered.
     pub force_recovery: bool,
+    /// A subscriber may choose publications by their tags.
+    pub allow_tags_filter: bool,
     /// A subscriber may ask for its position.
     pub allow_positioning: bool,
     /// A subscriber may ask to be recovered.

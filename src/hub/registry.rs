@@ -13,8 +13,10 @@
 //! Invariants: a feed with an audience is confirmed; a channel with neither audience nor waiting subscribers does not
 //! exist.
 
-use crate::id::{ChannelKey, Slot, Ticket};
-use crate::protocol::frame::{Feed, Rendition};
+use super::audiences::Audiences;
+use crate::id::{ChannelKey, Seat, Slot, Ticket};
+use crate::protocol::filter::Filter;
+use crate::protocol::frame::Feed;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use std::sync::Arc;
@@ -50,8 +52,8 @@ pub struct Wish {
 
 struct Channel {
     name: Arc<str>,
-    /// Connections by feed; a connection knows its place here.
-    audiences: [Vec<u32>; Feed::COUNT],
+    /// A connection knows its seat here.
+    audiences: Audiences,
     asked: u8,
     /// The wish with which each feed was asked for last.
     asked_by: [u64; Feed::COUNT],
@@ -120,7 +122,7 @@ impl Registry {
         let name: Arc<str> = name.into();
         let channel = Channel {
             name: name.clone(),
-            audiences: Default::default(),
+            audiences: Audiences::default(),
             asked: 0,
             asked_by: [0; Feed::COUNT],
             answered: 0,
@@ -163,28 +165,20 @@ impl Registry {
         Some(key)
     }
 
-    /// Adds a connection to the audience; returns its place.
-    pub fn join(&mut self, key: ChannelKey, feed: Feed, index: u32) -> u32 {
+    /// Adds a connection to the audience; returns its seat.
+    pub fn join(&mut self, key: ChannelKey, feed: Feed, filter: Option<&Arc<Filter>>, index: u32) -> Seat {
         let channel = self.channel_mut(key);
         debug_assert!(channel.is_confirmed(feed), "the owner knows first");
-        let audience = &mut channel.audiences[feed.index()];
-        audience.push(index);
-        let place = audience.len() as u32 - 1;
+        let seat = channel.audiences.join(feed, filter, index);
         self.subscriptions += 1;
-        place
+        seat
     }
 
-    /// Takes the connection at `place` out of the audience. Returns the connection that stands at `place` now, if one
-    /// was moved there. [`Registry::release`] follows.
-    pub fn leave(&mut self, key: ChannelKey, feed: Feed, place: u32) -> Option<u32> {
+    /// Takes the connection on `seat` out of the audience. Returns the connection that sits there now, if one was
+    /// moved. [`Registry::release`] follows.
+    pub fn leave(&mut self, key: ChannelKey, feed: Feed, seat: Seat) -> Option<u32> {
         self.subscriptions -= 1;
-        let audience = &mut self.channel_mut(key).audiences[feed.index()];
-        audience.swap_remove(place as usize);
-        // A busy channel that became quiet gives its room back.
-        if audience.capacity() > 64 && audience.len() < audience.capacity() / 4 {
-            audience.shrink_to(audience.len() * 2);
-        }
-        audience.get(place as usize).copied()
+        self.channel_mut(key).audiences.leave(feed, seat)
     }
 
     /// Drops what nobody needs any more. The wish, if any, goes to the owner.
@@ -192,7 +186,7 @@ impl Registry {
         let serial = self.serials + 1;
         let channel = self.channels.get_mut(key.0 as usize)?.as_mut()?;
         let waited = channel.waiting.iter().fold(0, |set, (feed, _)| set | feed.bit());
-        let heard = Feed::all().filter(|feed| !channel.audiences[feed.index()].is_empty());
+        let heard = Feed::all().filter(|feed| channel.audiences.count(*feed) > 0);
         let needed = heard.fold(waited, |set, feed| set | feed.bit());
         if needed == channel.asked {
             return None;
@@ -208,19 +202,10 @@ impl Registry {
         Some(wish)
     }
 
-    /// The connections that listen to `name` with `feed`.
-    pub fn audience(&self, name: &str, feed: Feed) -> &[u32] {
-        let channel = self.by_name.get(name).and_then(|key| self.channels[key.0 as usize].as_ref());
-        channel.map_or(&[], |channel| &channel.audiences[feed.index()])
-    }
-
-    /// The connections that get publications of `name` in `rendition`: those without and those with joins.
-    pub fn audiences(&self, name: &str, rendition: Rendition) -> [&[u32]; 2] {
-        let channel = self.by_name.get(name).and_then(|key| self.channels[key.0 as usize].as_ref());
-        [false, true].map(|joins| {
-            let feed = Feed { rendition, joins };
-            channel.map_or(&[][..], |channel| &channel.audiences[feed.index()])
-        })
+    /// Who listens to `name`; `None`: nobody, or all of them still wait.
+    pub fn listeners(&self, name: &str) -> Option<&Audiences> {
+        let key = self.by_name.get(name)?;
+        self.channels[key.0 as usize].as_ref().map(|channel| &channel.audiences)
     }
 
     /// The channel's name.
@@ -233,7 +218,7 @@ impl Registry {
     pub fn scan(&self, place: usize, count: usize, mut each: impl FnMut(&Arc<str>, usize)) -> Option<usize> {
         let end = self.channels.len().min(place.saturating_add(count));
         for channel in self.channels[place.min(end)..end].iter().flatten() {
-            let listeners = channel.audiences.iter().map(Vec::len).sum();
+            let listeners = Feed::all().map(|feed| channel.audiences.count(feed)).sum();
             if listeners > 0 {
                 each(&channel.name, listeners);
             }
@@ -255,11 +240,11 @@ impl Registry {
             let Some(channel) = channel else { continue };
             assert_eq!(self.by_name.get(&*channel.name), Some(&ChannelKey(place as u32)), "named");
             for feed in Feed::all() {
-                let audience = &channel.audiences[feed.index()];
-                places += audience.len();
-                assert!(audience.is_empty() || channel.is_confirmed(feed), "{}", channel.name);
+                let count = channel.audiences.count(feed);
+                places += count;
+                assert!(count == 0 || channel.is_confirmed(feed), "{}", channel.name);
             }
-            let heard = channel.audiences.iter().any(|a| !a.is_empty());
+            let heard = Feed::all().any(|feed| channel.audiences.count(feed) > 0);
             assert!(heard || !channel.waiting.is_empty(), "{} has neither listeners nor waiting", channel.name);
         }
         assert_eq!(places, self.subscriptions);
@@ -279,12 +264,17 @@ impl Channel {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::frame::Rendition;
 
     const JSON: Feed = Feed { rendition: Rendition::JsonWebSocket, joins: false };
     const PROTOBUF: Feed = Feed { rendition: Rendition::ProtobufWebSocket, joins: false };
 
     fn waiting(index: u32) -> Waiting {
         Waiting { slot: Slot { index, generation: 0 }, ticket: None }
+    }
+
+    fn audience(registry: &Registry) -> &[u32] {
+        registry.listeners("c").expect("a channel").audience(JSON)
     }
 
     fn wish(listen: Listen) -> Wish {
@@ -299,7 +289,7 @@ mod tests {
         assert_eq!(registry.listen("c", JSON, waiting(2)), Listen::Wait(None));
         let (key, list) = registry.confirmed("c", wish.serial).expect("asked");
         assert_eq!(list, [waiting(1), waiting(2)]);
-        list.iter().for_each(|w| _ = registry.join(key, JSON, w.slot.index));
+        list.iter().for_each(|w| _ = registry.join(key, JSON, None, w.slot.index));
         assert_eq!(registry.release(key), None);
         assert_eq!(registry.listen("c", JSON, waiting(3)), Listen::Ready(key));
         registry.check_invariants();
@@ -313,7 +303,7 @@ mod tests {
         assert_eq!(second.feeds, JSON.bit() | PROTOBUF.bit());
         let (key, ready) = registry.confirmed("c", first.serial).expect("the first");
         assert_eq!(ready, [waiting(1)]);
-        registry.join(key, JSON, 1);
+        registry.join(key, JSON, None, 1);
         assert_eq!(registry.confirmed("c", second.serial).expect("the second").1, [waiting(2)]);
     }
 
@@ -322,13 +312,13 @@ mod tests {
         let mut registry = Registry::new(1);
         let first = wish(registry.listen("c", JSON, waiting(1)));
         let (key, _) = registry.confirmed("c", first.serial).expect("asked");
-        let place = registry.join(key, JSON, 1);
+        let place = registry.join(key, JSON, None, 1);
         let second = wish(registry.listen("c", PROTOBUF, waiting(2)));
         registry.leave(key, JSON, place);
         assert_eq!(registry.release(key).map(|w| w.feeds), Some(PROTOBUF.bit()));
         let third = wish(registry.listen("c", JSON, waiting(3)));
         assert_eq!(registry.confirmed("c", second.serial).expect("the second").1, [waiting(2)]);
-        registry.join(key, PROTOBUF, 2);
+        registry.join(key, PROTOBUF, None, 2);
         assert_eq!(registry.confirmed("c", third.serial).expect("the third").1, [waiting(3)]);
     }
 
@@ -345,7 +335,7 @@ mod tests {
             "its question goes to the owner all the same"
         );
         let key = registry.entered("c", Ticket(7)).expect("it waited");
-        registry.join(key, JSON, 1);
+        registry.join(key, JSON, None, 1);
         assert_eq!(registry.entered("c", Ticket(7)), None);
         registry.check_invariants();
         assert_eq!(registry.release(key), None, "the second one still waits");
@@ -356,7 +346,7 @@ mod tests {
         let mut registry = Registry::new(1);
         let asked = wish(registry.listen("c", JSON, waiting(1)));
         let (key, _) = registry.confirmed("c", asked.serial).expect("asked");
-        let place = registry.join(key, JSON, 1);
+        let place = registry.join(key, JSON, None, 1);
         assert_eq!(registry.leave(key, JSON, place), None);
         assert_eq!(registry.release(key).map(|w| w.feeds), Some(0));
         assert_eq!((registry.len(), registry.subscriptions()), (0, 0));
@@ -381,10 +371,10 @@ mod tests {
         let mut registry = Registry::new(1);
         let asked = wish(registry.listen("c", JSON, waiting(1)));
         let (key, _) = registry.confirmed("c", asked.serial).expect("asked");
-        let places: Vec<u32> = [10, 11, 12].into_iter().map(|index| registry.join(key, JSON, index)).collect();
+        let places: Vec<Seat> = [10, 11, 12].into_iter().map(|index| registry.join(key, JSON, None, index)).collect();
         assert_eq!(registry.leave(key, JSON, places[0]), Some(12));
-        assert_eq!(registry.audience("c", JSON), [12, 11]);
+        assert_eq!(audience(&registry), [12, 11]);
         assert_eq!(registry.leave(key, JSON, places[1]), None);
-        assert_eq!(registry.audience("c", JSON), [12]);
+        assert_eq!(audience(&registry), [12]);
     }
 }

@@ -121,7 +121,7 @@ impl Session {
             let subscription = Subscription {
                 channel: sub.channel.clone(),
                 key: joined.key,
-                place: joined.place,
+                seat: joined.seat,
                 info: sub.granted.info,
                 expiry: Mono::NEVER,
                 features: sub.features,
@@ -176,7 +176,8 @@ impl Granting {
             channel: self.channel.clone(),
             features: self.features,
             info: self.granted.info.clone(),
-            since: since.map(|position| Since { position, publications_max }),
+            since: since.map(|position| Since { position, publications_max, filter: None }),
+            filter: None,
         }
     }
 }

@@ -3,9 +3,10 @@
 use crate::channel::inquiry::Inquiry;
 use crate::channel::{Features, Position};
 use crate::clock::Mono;
-use crate::id::ChannelKey;
+use crate::id::{ChannelKey, Seat};
 use crate::proto::client::{ClientInfo, Publication, Reply};
 use crate::protocol::code::{Disconnect, Unsubscribe};
+use crate::protocol::filter::Filter;
 use crate::protocol::frame::{Feed, Rendition};
 use bytes::Bytes;
 use std::sync::Arc;
@@ -17,8 +18,8 @@ pub struct Subscription {
     pub channel: Arc<str>,
     /// The channel on this core.
     pub key: ChannelKey,
-    /// The connection's place in the audience.
-    pub place: u32,
+    /// The connection's seat in the audience.
+    pub seat: Seat,
     /// `chan_info` of the subscriber.
     pub info: Bytes,
     /// It has expired and its grace is over; [`Mono::NEVER`] for most.
@@ -47,6 +48,8 @@ pub struct Wanted {
     pub info: Bytes,
     /// The position that the subscriber has reached.
     pub since: Option<Since>,
+    /// What publications have to pass.
+    pub filter: Option<Arc<Filter>>,
 }
 
 /// Where a subscriber goes on.
@@ -56,6 +59,8 @@ pub struct Since {
     pub position: Position,
     /// It wants what it has missed, at most so many publications; 0: it only wants to know whether that is kept.
     pub publications_max: usize,
+    /// It wants only those that pass.
+    pub filter: Option<Arc<Filter>>,
 }
 
 /// A subscriber is in the audience.
@@ -63,8 +68,8 @@ pub struct Since {
 pub struct Joined {
     /// The channel on this core.
     pub key: ChannelKey,
-    /// The connection's place in the audience.
-    pub place: u32,
+    /// The connection's seat in the audience.
+    pub seat: Seat,
     /// What the owner said, if it was asked.
     pub entered: Option<Entered>,
 }

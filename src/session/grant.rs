@@ -70,7 +70,8 @@ impl Session {
             channel: grant.channel.clone(),
             features: grant.features,
             info: grant.info.clone(),
-            since: since.map(|position| Since { position, publications_max: 0 }),
+            since: since.map(|position| Since { position, publications_max: 0, filter: None }),
+            filter: None,
         })
     }
 
@@ -85,7 +86,7 @@ impl Session {
         let subscription = Subscription {
             channel: grant.channel.clone(),
             key: joined.key,
-            place: joined.place,
+            seat: joined.seat,
             info: grant.info.clone(),
             expiry,
             features: grant.features,

@@ -35,7 +35,7 @@ pub use policy::Policy;
 use crate::channel::Member;
 use crate::clock::{Mono, Now};
 use crate::config::settings::Client;
-use crate::id::{ChannelKey, ClientId};
+use crate::id::{ChannelKey, ClientId, Seat};
 use crate::proto::client::{ClientInfo, Command, Reply};
 use crate::protocol::code::{Disconnect, Error, Unsubscribe};
 use crate::protocol::command::{Kind, Protocol};
@@ -163,9 +163,9 @@ impl Session {
     }
 
     /// The subscription moved within its audience.
-    pub fn relocate(&mut self, key: ChannelKey, place: u32) {
+    pub fn relocate(&mut self, key: ChannelKey, seat: Seat) {
         if let Some(subscription) = self.subscriptions.iter_mut().find(|s| s.key == key) {
-            subscription.place = place;
+            subscription.seat = seat;
         }
     }
 

@@ -9,6 +9,7 @@ use crate::channel::{Features, Position};
 use crate::clock::Mono;
 use crate::proto::client::{SubscribeRequest, SubscribeResult};
 use crate::protocol::code::{Disconnect, Error};
+use crate::protocol::filter::Filter;
 use bytes::Bytes;
 use std::sync::Arc;
 
@@ -19,6 +20,8 @@ pub struct Subscribing {
     info: Bytes,
     data: Bytes,
     features: Features,
+    /// What publications have to pass.
+    filter: Option<Arc<Filter>>,
     /// The position that the client has reached and wants to go on from.
     since: Option<Position>,
     /// Unix seconds, from a token that expires; 0: never.
@@ -68,6 +71,7 @@ impl Session {
             info: Bytes::new(),
             data: Bytes::new(),
             features: Features::default(),
+            filter: None,
             since: request.recover.then(|| Position { offset: request.offset, epoch: request.epoch.as_str().into() }),
             expire_at: 0,
             channel: request.channel.as_str().into(),
@@ -78,9 +82,10 @@ impl Session {
         } else if !rules.may_subscribe(&request.channel, namespace, &self.user) {
             return Err(Denied::Error(Error::PERMISSION_DENIED));
         }
-        if request.tf.is_some() {
-            // No namespace allows filters yet, so a filter is refused as Centrifugo refuses it there.
-            return Err(Denied::Error(Error::BAD_REQUEST));
+        if let Some(tree) = &request.tf {
+            let filter = Some(tree).filter(|_| namespace.allows_filter()).map(Filter::compile);
+            let Some(Ok(filter)) = filter else { return Err(Denied::Error(Error::BAD_REQUEST)) };
+            subscribing.filter = Some(Arc::new(filter));
         }
         subscribing.features = namespace.features(&overrides);
         let asked =
@@ -118,7 +123,7 @@ impl Session {
         let subscription = Subscription {
             channel: subscribing.channel,
             key: joined.key,
-            place: joined.place,
+            seat: joined.seat,
             info: subscribing.info,
             expiry,
             features: subscribing.features,
@@ -150,7 +155,8 @@ impl Subscribing {
             channel: self.channel.clone(),
             features: self.features,
             info: self.info.clone(),
-            since: since.map(|position| Since { position, publications_max }),
+            since: since.map(|position| Since { position, publications_max, filter: self.filter.clone() }),
+            filter: self.filter.clone(),
         }
     }
 }

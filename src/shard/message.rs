@@ -5,6 +5,7 @@ use crate::channel::inquiry::Inquiry;
 use crate::channel::{Member, Position};
 use crate::id::{ClientId, Core, Ticket};
 use crate::proto::client::ClientInfo;
+use crate::protocol::filter::Tags;
 use crate::protocol::frame::{Block, Rendition};
 use crate::session::{Entered, Policy, Since};
 use std::sync::Arc;
@@ -153,7 +154,11 @@ pub struct Departure {
 
 /// One publication in each rendition that somebody wants.
 #[derive(Clone, Default)]
-pub struct Frames([Option<Rendered>; Rendition::COUNT]);
+pub struct Frames {
+    plain: [Option<Rendered>; Rendition::COUNT],
+    /// What filters look at, where the namespace has filters; `None`: no tags.
+    pub tags: Option<Arc<Tags>>,
+}
 
 /// A publication in one rendition.
 #[derive(Clone)]
@@ -167,11 +172,11 @@ pub enum Rendered {
 impl Frames {
     /// Fills in a rendition.
     pub fn set(&mut self, rendition: Rendition, rendered: Rendered) {
-        self.0[rendition.index()] = Some(rendered);
+        self.plain[rendition.index()] = Some(rendered);
     }
 
     /// The renditions that are there.
     pub fn iter(&self) -> impl Iterator<Item = (Rendition, &Rendered)> {
-        Rendition::ALL.iter().filter_map(|r| self.0[r.index()].as_ref().map(|rendered| (*r, rendered)))
+        Rendition::ALL.iter().filter_map(|r| self.plain[r.index()].as_ref().map(|rendered| (*r, rendered)))
     }
 }

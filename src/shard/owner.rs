@@ -62,6 +62,9 @@ impl Shard {
             entered.is_recovered = stream.recovers(&since.position, limit);
             if entered.is_recovered && since.publications_max > 0 {
                 entered.publications = stream.read(&Page { since: Some(since.position.offset), ..Page::default() });
+                if let Some(filter) = &since.filter {
+                    entered.publications.retain(|publication| filter.matches(&publication.tags));
+                }
             }
         }
         entered

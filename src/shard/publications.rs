@@ -6,12 +6,17 @@ use super::{Message, Shard};
 use crate::api::Post;
 use crate::channel::Position;
 use crate::channel::store::{Appended, Keeping};
+use crate::counters::Counters;
+use crate::hub::Output;
+use crate::hub::audiences::Group;
 use crate::id::Ticket;
 use crate::proto::client::Publication;
 use crate::protocol::code::Disconnect;
 use crate::protocol::command::Protocol;
+use crate::protocol::filter::Tags;
 use crate::protocol::frame::{self, Feed, Rendition};
 use crate::protocol::{payload, push};
+use smallvec::SmallVec;
 use std::sync::Arc;
 
 /// What became of a post.
@@ -89,6 +94,7 @@ impl Shard {
         };
         let name = name.clone();
         let mut frames = Frames::default();
+        frames.tags = self.tags(post);
         for rendition in Rendition::ALL.iter().filter(|r| interest.wants(**r)) {
             let rendered = self.render(*rendition, &name, &post.publication, post.is_json);
             frames.set(*rendition, rendered);
@@ -102,6 +108,13 @@ impl Shard {
         }
     }
 
+    /// What filters look at: copied only where somebody may have one.
+    fn tags(&self, post: &Post) -> Option<Arc<Tags>> {
+        let tags = &post.publication.tags;
+        let has_filters = || self.policy.rules.namespace(&post.channel).is_some_and(|n| n.allows_filter());
+        (!tags.is_empty() && has_filters()).then(|| Arc::new(tags.clone()))
+    }
+
     fn render(&mut self, rendition: Rendition, channel: &str, publication: &Publication, is_json: bool) -> Rendered {
         let protocol = rendition.protocol();
         if protocol == Protocol::Json && !is_json && !payload::is_json(&publication.data, &mut self.json_scratch) {
@@ -112,36 +125,55 @@ impl Shard {
         Rendered::Frame(frame::frame(rendition, &self.scratch))
     }
 
-    /// Marks the listeners of this core.
+    /// Marks the listeners of this core, each group with a filter only when the publication passes it.
     pub(super) fn deliver(&mut self, channel: &str, frames: &Frames) {
+        let Some(listeners) = self.registry.listeners(channel) else { return };
+        let mut marker = Marker { output: &mut self.output, counters: &self.counters, verdicts: &mut self.verdicts };
+        let (no_tags, tags) = (Tags::new(), frames.tags.as_deref());
+        let passes = |group: &&Group| group.filter.matches(tags.unwrap_or(&no_tags));
+        let groups: SmallVec<[&Group; 8]> = listeners.groups().filter(passes).collect();
         for (rendition, rendered) in frames.iter() {
-            let audiences = self.registry.audiences(channel, rendition);
-            match rendered {
-                Rendered::Frame(block) => {
-                    let frame = self.output.frame_id();
-                    for audience in audiences {
-                        let count = audience.len() as u64;
-                        self.counters.deliveries.add(count);
-                        self.counters.messages_sent.add(count);
-                        self.counters.messages_sent_bytes.add(count * block.len() as u64);
-                        self.output.broadcast(audience, frame, block);
-                    }
-                }
-                Rendered::NotJson => {
-                    let verdict = |index: &u32| (*index, Disconnect::INAPPROPRIATE_PROTOCOL);
-                    self.verdicts.extend(audiences.into_iter().flatten().map(verdict));
-                }
-            }
+            let filtered = groups.iter().flat_map(|group| group.audiences(rendition));
+            marker.mark(rendered, listeners.audiences(rendition).into_iter().chain(filtered));
         }
     }
 
-    /// Marks those listeners of this core who want to know of joins and leaves.
+    /// Marks those listeners of this core who want to know of joins and leaves; filters do not concern them.
     pub(super) fn deliver_joins(&mut self, channel: &Arc<str>, frames: &Frames) {
+        let Some(listeners) = self.registry.listeners(channel) else { return };
         for (rendition, rendered) in frames.iter() {
-            let audience = self.registry.audience(channel, Feed { rendition, joins: true });
-            if let Rendered::Frame(block) = rendered {
+            let Rendered::Frame(block) = rendered else { continue };
+            let (feed, frame) = (Feed { rendition, joins: true }, self.output.frame_id());
+            self.output.broadcast(listeners.audience(feed), frame, block);
+            listeners.groups().for_each(|group| self.output.broadcast(group.audience(feed), frame, block));
+        }
+    }
+}
+
+/// What marks listeners.
+struct Marker<'a> {
+    output: &'a mut Output,
+    counters: &'a Counters,
+    verdicts: &'a mut Vec<(u32, Disconnect)>,
+}
+
+impl Marker<'_> {
+    /// One frame for several audiences. Those who cannot have it are disconnected.
+    fn mark<'b>(&mut self, rendered: &Rendered, audiences: impl Iterator<Item = &'b [u32]>) {
+        match rendered {
+            Rendered::Frame(block) => {
                 let frame = self.output.frame_id();
-                self.output.broadcast(audience, frame, block);
+                for audience in audiences {
+                    let count = audience.len() as u64;
+                    self.counters.deliveries.add(count);
+                    self.counters.messages_sent.add(count);
+                    self.counters.messages_sent_bytes.add(count * block.len() as u64);
+                    self.output.broadcast(audience, frame, block);
+                }
+            }
+            Rendered::NotJson => {
+                let verdict = |index: &u32| (*index, Disconnect::INAPPROPRIATE_PROTOCOL);
+                self.verdicts.extend(audiences.flatten().map(verdict));
             }
         }
     }

@@ -9,7 +9,7 @@ use super::{Message, Shard};
 use crate::channel::Member;
 use crate::conn::{Client, Listening, Pending};
 use crate::hub::registry::{Listen, Waiting, Wish};
-use crate::id::{ChannelKey, Slot, Ticket};
+use crate::id::{ChannelKey, Seat, Slot, Ticket};
 use crate::protocol::frame::Feed;
 use crate::session::{Arrival, Entered, Joined, Subscription, Wanted};
 use crate::tally::Action;
@@ -106,10 +106,10 @@ impl Shard {
         let rendition = client.session.rendition();
         let former = client.session.take_subscription(&wanted.channel);
         if let Some(former) = &former {
-            self.leave_place(former.key, former.feed(rendition), former.place);
+            self.leave_seat(former.key, former.feed(rendition), former.seat);
         }
         let feed = Feed { rendition, joins: wanted.features.push_join_leave };
-        let place = self.registry.join(key, feed, slot.index);
+        let seat = self.registry.join(key, feed, wanted.filter.as_ref(), slot.index);
         self.counters.actions.add(Action::AddSubscription);
         self.counters.subscriptions_accepted.add(1);
         if let Some(former) = former {
@@ -119,7 +119,7 @@ impl Shard {
             }
         }
         self.counters.subscriptions.set(self.registry.subscriptions() as u64);
-        Joined { key, place, entered }
+        Joined { key, seat, entered }
     }
 
     /// The owner knows of a wish of this core: those who waited for that join, and go on when it was their last
@@ -184,7 +184,7 @@ impl Shard {
 
     /// Takes a subscription out of its audience and tells the owner what that means for others.
     pub(super) fn leave(&mut self, client: &Client, subscription: &Subscription) {
-        self.leave_place(subscription.key, subscription.feed(client.session.rendition()), subscription.place);
+        self.leave_seat(subscription.key, subscription.feed(client.session.rendition()), subscription.seat);
         self.release(subscription.key);
         let leave = subscription.features.join_leave.then(|| subscription.info.clone());
         if subscription.features.presence || leave.is_some() {
@@ -193,13 +193,13 @@ impl Shard {
         self.gauges();
     }
 
-    fn leave_place(&mut self, key: ChannelKey, feed: Feed, place: u32) {
+    fn leave_seat(&mut self, key: ChannelKey, feed: Feed, seat: Seat) {
         self.counters.actions.add(Action::RemoveSubscription);
-        if let Some(moved) = self.registry.leave(key, feed, place)
+        if let Some(moved) = self.registry.leave(key, feed, seat)
             && let Some(conn) = self.conns[moved as usize].as_mut()
             && let Some(client) = conn.client()
         {
-            relocate(client, key, place);
+            relocate(client, key, seat);
         }
     }
 
@@ -223,7 +223,7 @@ impl Shard {
         let rendition = client.session.rendition();
         if let Some(joined) = &pending.joined {
             let feed = Feed { rendition, joins: pending.wanted.features.push_join_leave };
-            self.leave_place(joined.key, feed, joined.place);
+            self.leave_seat(joined.key, feed, joined.seat);
             self.release(joined.key);
         }
         // The owner may have entered it already, or will before it hears of this.
@@ -286,12 +286,12 @@ fn entry(client: &Client, wanted: &Wanted) -> Entry {
     }
 }
 
-/// A connection was moved within an audience: its session, or its unfinished wish, learns the new place.
-fn relocate(client: &mut Client, key: ChannelKey, place: u32) {
-    client.session.relocate(key, place);
+/// A connection was moved within an audience: its session, or its unfinished wish, learns the new seat.
+fn relocate(client: &mut Client, key: ChannelKey, seat: Seat) {
+    client.session.relocate(key, seat);
     for pending in client.listening.iter_mut().flat_map(|listening| &mut listening.channels) {
         if let Some(joined) = pending.joined.as_mut().filter(|joined| joined.key == key) {
-            joined.place = place;
+            joined.seat = seat;
         }
     }
 }
