@@ -96,7 +96,8 @@ const ROWS: &[Row] = &[
         Works,
         "F83 a filter lets through what it matches",
     ),
-    ("Client protocol", "recovery in cache mode, delta", NotYet, ""),
+    ("Client protocol", "recovery in cache mode, `auto_cache_recover`", Works, "F77 to F79 recovery in cache mode"),
+    ("Client protocol", "delta", NotYet, ""),
     (
         "Client protocol",
         "map and shared-poll subscriptions are refused as Centrifugo refuses them by default",

@@ -2,6 +2,16 @@
 
 use crate::config::settings;
 
+/// What a recovered subscriber gets.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum RecoveryMode {
+    /// All that it has missed.
+    #[default]
+    Stream,
+    /// The newest publication.
+    Cache,
+}
+
 /// What one subscription has.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Features {
@@ -15,6 +25,8 @@ pub struct Features {
     pub positioned: bool,
     /// It may be recovered.
     pub recoverable: bool,
+    /// With what.
+    pub recovery_mode: RecoveryMode,
 }
 
 /// Options that a caller sets for one subscription; `None` keeps what the namespace says.
@@ -43,6 +55,10 @@ impl Features {
             // What can be recovered has a position.
             positioned: overrides.force_positioning.unwrap_or(namespace.force_positioning) || recoverable,
             recoverable,
+            recovery_mode: match namespace.force_recovery_mode.as_str() {
+                "cache" => RecoveryMode::Cache,
+                _ => RecoveryMode::Stream,
+            },
         }
     }
 

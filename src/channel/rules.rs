@@ -87,6 +87,11 @@ impl Namespace {
         self.options.presence
     }
 
+    /// True when a subscriber that can be recovered is, also when it does not ask for it.
+    pub fn recovers_unasked(&self) -> bool {
+        self.options.auto_cache_recover
+    }
+
     /// True when a subscriber may choose publications by their tags.
     pub fn allows_filter(&self) -> bool {
         self.options.allow_tags_filter

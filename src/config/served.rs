@@ -142,6 +142,8 @@ pub(super) const NAMESPACE: &[(&str, Bind<Namespace>)] = &[
     ("history_meta_ttl", Span(|n| &mut n.history_meta_ttl)),
     ("force_positioning", Switch(|n| &mut n.force_positioning)),
     ("force_recovery", Switch(|n| &mut n.force_recovery)),
+    ("force_recovery_mode", Text(|n| &mut n.force_recovery_mode)),
+    ("auto_cache_recover", Switch(|n| &mut n.auto_cache_recover)),
     ("allow_tags_filter", Switch(|n| &mut n.allow_tags_filter)),
     ("allow_positioning", Switch(|n| &mut n.allow_positioning)),
     ("allow_recovery", Switch(|n| &mut n.allow_recovery)),

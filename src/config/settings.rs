@@ -309,6 +309,10 @@ pub struct Namespace {
     pub force_positioning: bool,
     /// Every subscription may be recovered.
     pub force_recovery: bool,
+    /// What a recovered subscriber gets: "" and `stream`, all that it has missed; `cache`, the newest publication.
+    pub force_recovery_mode: String,
+    /// Every subscriber is recovered, asked for or not; in mode `cache` alone.
+    pub auto_cache_recover: bool,
     /// A subscriber may choose publications by their tags.
     pub allow_tags_filter: bool,
     /// A subscriber may ask for its position.

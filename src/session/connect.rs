@@ -164,7 +164,10 @@ fn granting(channel: &str, granted: Granted, request: &ConnectRequest, cx: &Cont
     let namespace = cx.policy.rules.namespace(channel);
     let features = namespace.map(|namespace| namespace.features(&granted.overrides)).unwrap_or_default();
     let asked = request.subs.get(channel).filter(|sub| sub.recover);
-    let since = asked.map(|sub| Position { offset: sub.offset, epoch: sub.epoch.as_str().into() });
+    let mut since = asked.map(|sub| Position { offset: sub.offset, epoch: sub.epoch.as_str().into() });
+    if features.recoverable && namespace.is_some_and(|namespace| namespace.recovers_unasked()) {
+        since.get_or_insert_default();
+    }
     Granting { channel: channel.into(), granted, features, since }
 }
 
@@ -176,7 +179,12 @@ impl Granting {
             channel: self.channel.clone(),
             features: self.features,
             info: self.granted.info.clone(),
-            since: since.map(|position| Since { position, publications_max, filter: None }),
+            since: since.map(|position| Since {
+                position,
+                publications_max,
+                mode: self.features.recovery_mode,
+                filter: None,
+            }),
             filter: None,
         }
     }

@@ -1,5 +1,6 @@
 //! What a session wants done after one step.
 
+use crate::channel::features::RecoveryMode;
 use crate::channel::inquiry::Inquiry;
 use crate::channel::{Features, Position};
 use crate::clock::Mono;
@@ -59,6 +60,8 @@ pub struct Since {
     pub position: Position,
     /// It wants what it has missed, at most so many publications; 0: it only wants to know whether that is kept.
     pub publications_max: usize,
+    /// Which of them.
+    pub mode: RecoveryMode,
     /// It wants only those that pass.
     pub filter: Option<Arc<Filter>>,
 }

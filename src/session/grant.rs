@@ -3,6 +3,7 @@
 
 use super::connect::{time_until, ttl};
 use super::{Context, Flow, Joined, Session, Since, Subscription, Wanted};
+use crate::channel::features::RecoveryMode;
 use crate::channel::{Features, Position};
 use crate::clock::Mono;
 use crate::proto::client::{Push, Refresh, Reply, Subscribe};
@@ -70,7 +71,12 @@ impl Session {
             channel: grant.channel.clone(),
             features: grant.features,
             info: grant.info.clone(),
-            since: since.map(|position| Since { position, publications_max: 0, filter: None }),
+            since: since.map(|position| Since {
+                position,
+                publications_max: 0,
+                mode: RecoveryMode::Stream,
+                filter: None,
+            }),
             filter: None,
         })
     }

@@ -91,6 +91,9 @@ impl Session {
         let asked =
             Asked { positioned: request.positioned, recoverable: request.recoverable, join_leave: request.join_leave };
         rules.extend(&mut subscribing.features, namespace, &self.user, asked);
+        if subscribing.features.recoverable && namespace.recovers_unasked() {
+            subscribing.since.get_or_insert_default();
+        }
         Ok(subscribing)
     }
 
@@ -155,7 +158,12 @@ impl Subscribing {
             channel: self.channel.clone(),
             features: self.features,
             info: self.info.clone(),
-            since: since.map(|position| Since { position, publications_max, filter: self.filter.clone() }),
+            since: since.map(|position| Since {
+                position,
+                publications_max,
+                mode: self.features.recovery_mode,
+                filter: self.filter.clone(),
+            }),
             filter: self.filter.clone(),
         }
     }
