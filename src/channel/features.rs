@@ -1,6 +1,7 @@
 //! What a subscription does besides receiving publications: the options of its namespace, and what overrides them.
 
 use crate::config::settings;
+use crate::protocol::frame::{Feed, Rendition};
 
 /// What a recovered subscriber gets.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -27,6 +28,8 @@ pub struct Features {
     pub recoverable: bool,
     /// With what.
     pub recovery_mode: RecoveryMode,
+    /// It gets publications as patches of those before them; asked for by the client.
+    pub delta: bool,
 }
 
 /// Options that a caller sets for one subscription; `None` keeps what the namespace says.
@@ -59,7 +62,13 @@ impl Features {
                 "cache" => RecoveryMode::Cache,
                 _ => RecoveryMode::Stream,
             },
+            delta: false,
         }
+    }
+
+    /// The feed of a subscriber whose connection has this rendition.
+    pub fn feed(&self, rendition: Rendition) -> Feed {
+        Feed { rendition, joins: self.push_join_leave, delta: self.delta }
     }
 
     /// True when the owner of the channel has to do something for the subscriber alone.

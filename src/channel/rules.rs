@@ -92,6 +92,16 @@ impl Namespace {
         self.options.auto_cache_recover
     }
 
+    /// True when a subscriber that asks for this kind of delta gets it.
+    pub fn grants_delta(&self, kind: &str) -> bool {
+        kind == "fossil" && self.options.allowed_delta_types.iter().any(|allowed| allowed == kind)
+    }
+
+    /// True when every publication is a patch for those with deltas.
+    pub fn publishes_deltas(&self) -> bool {
+        self.options.delta_publish
+    }
+
     /// True when a subscriber may choose publications by their tags.
     pub fn allows_filter(&self) -> bool {
         self.options.allow_tags_filter

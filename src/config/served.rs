@@ -144,6 +144,8 @@ pub(super) const NAMESPACE: &[(&str, Bind<Namespace>)] = &[
     ("force_recovery", Switch(|n| &mut n.force_recovery)),
     ("force_recovery_mode", Text(|n| &mut n.force_recovery_mode)),
     ("auto_cache_recover", Switch(|n| &mut n.auto_cache_recover)),
+    ("allowed_delta_types", Words(|n| &mut n.allowed_delta_types)),
+    ("delta_publish", Switch(|n| &mut n.delta_publish)),
     ("allow_tags_filter", Switch(|n| &mut n.allow_tags_filter)),
     ("allow_positioning", Switch(|n| &mut n.allow_positioning)),
     ("allow_recovery", Switch(|n| &mut n.allow_recovery)),

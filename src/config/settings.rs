@@ -313,6 +313,10 @@ pub struct Namespace {
     pub force_recovery_mode: String,
     /// Every subscriber is recovered, asked for or not; in mode `cache` alone.
     pub auto_cache_recover: bool,
+    /// Kinds of deltas that a subscriber may ask for: `fossil`.
+    pub allowed_delta_types: Vec<String>,
+    /// Every publication is made a delta for those who asked.
+    pub delta_publish: bool,
     /// A subscriber may choose publications by their tags.
     pub allow_tags_filter: bool,
     /// A subscriber may ask for its position.

@@ -1,23 +1,31 @@
 //! The listeners of one channel on this core: an audience per feed, and such audiences once more for each filter.
+//! Feeds with deltas have no filters: every publication is the base of the next (client-protocol 4.8).
 //!
 //! Subscribers that ask for the same filter stand together, so a publication is judged once per filter and not per
-//! subscriber (client-protocol 4.8). Who has no filter pays for this with one empty pointer per channel.
+//! subscriber (client-protocol 4.8). Channels without
+//! filters and deltas pay for them with two empty pointers.
 
+use super::patched::Patched;
 use crate::id::Seat;
 use crate::protocol::filter::Filter;
 use crate::protocol::frame::{Feed, Rendition};
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
+use smallvec::SmallVec;
 use std::sync::Arc;
 
-/// Connections by feed.
-type ByFeed = [Vec<u32>; Feed::COUNT];
+/// Connections by feed without deltas.
+type ByFeed = [Vec<u32>; Feed::PLAIN];
+
+/// Connections that sit somewhere else now.
+pub type Moved = SmallVec<[(u32, Seat); 2]>;
 
 /// All listeners of a channel.
 #[derive(Default)]
 pub struct Audiences {
     plain: ByFeed,
     filters: Option<Box<Filters>>,
+    deltas: Option<Box<[Patched; Feed::PLAIN]>>,
 }
 
 /// Those with filters.
@@ -28,7 +36,7 @@ struct Filters {
     /// Place in `groups`.
     by_filter: HashMap<Arc<Filter>, u32, RandomState>,
     /// How many there are of each feed.
-    seats: [u32; Feed::COUNT],
+    seats: [u32; Feed::PLAIN],
 }
 
 /// Those with the same filter.
@@ -51,13 +59,32 @@ impl Group {
 }
 
 fn of_rendition(members: &ByFeed, rendition: Rendition) -> [&[u32]; 2] {
-    [false, true].map(|joins| &members[Feed { rendition, joins }.index()][..])
+    [false, true].map(|joins| &members[Feed { rendition, joins, delta: false }.index()][..])
 }
 
 impl Audiences {
     /// The connections that listen with `feed` and without a filter.
     pub fn audience(&self, feed: Feed) -> &[u32] {
-        &self.plain[feed.index()]
+        match (feed.delta, &self.deltas) {
+            (false, _) => &self.plain[feed.index()],
+            (true, Some(deltas)) => deltas[feed.plain_index()].members(),
+            (true, None) => &[],
+        }
+    }
+
+    /// The connections with deltas that get publications in `rendition`: those that can take a patch, and those that
+    /// need a whole publication first.
+    pub fn patched(&self, rendition: Rendition) -> [[&[u32]; 2]; 2] {
+        let halves = [false, true].map(|joins| {
+            let place = Feed { rendition, joins, delta: true }.plain_index();
+            self.deltas.as_ref().map_or((&[][..], &[][..]), |deltas| deltas[place].split())
+        });
+        [halves.map(|(ready, _)| ready), halves.map(|(_, fresh)| fresh)]
+    }
+
+    /// All have got a publication: the next patch is for them too.
+    pub fn make_ready(&mut self) {
+        self.deltas.iter_mut().flat_map(|deltas| deltas.iter_mut()).for_each(Patched::make_ready);
     }
 
     /// The connections without a filter that get publications in `rendition`: those without and those with joins.
@@ -72,8 +99,8 @@ impl Audiences {
 
     /// How many listen with `feed`.
     pub fn count(&self, feed: Feed) -> usize {
-        let filtered = self.filters.as_ref().map_or(0, |filters| filters.seats[feed.index()]);
-        self.plain[feed.index()].len() + filtered as usize
+        let seats = |filters: &Filters| if feed.delta { 0 } else { filters.seats[feed.index()] };
+        self.audience(feed).len() + self.filters.as_deref().map_or(0, seats) as usize
     }
 
     /// The connection on a seat.
@@ -83,6 +110,13 @@ impl Audiences {
             Some(group) => self.filters.as_ref()?.groups.get(group as usize)?.as_ref()?.audience(feed),
         };
         audience.get(seat.place as usize).copied()
+    }
+
+    /// `is_ready`: the connection has the publication that the next patch is made against.
+    pub(super) fn join_patched(&mut self, feed: Feed, is_ready: bool, index: u32) -> (Seat, Moved) {
+        let deltas = self.deltas.get_or_insert_default();
+        let (place, moved) = deltas[feed.plain_index()].join(index, is_ready);
+        (Seat { group: 0, place }, seats(moved))
     }
 
     pub(super) fn join(&mut self, feed: Feed, filter: Option<&Arc<Filter>>, index: u32) -> Seat {
@@ -100,9 +134,17 @@ impl Audiences {
         Seat { group, place: audience.len() as u32 - 1 }
     }
 
-    /// Empties a seat. Returns the connection that sits there now, if one was moved.
-    pub(super) fn leave(&mut self, feed: Feed, seat: Seat) -> Option<u32> {
-        match (seat.group.checked_sub(1), &mut self.filters) {
+    /// Empties a seat. Returns the connections that were moved by this.
+    pub(super) fn leave(&mut self, feed: Feed, seat: Seat) -> Moved {
+        if feed.delta {
+            let Some(deltas) = &mut self.deltas else { unreachable!("somebody has deltas") };
+            let moved = deltas[feed.plain_index()].leave(seat.place);
+            if deltas.iter().all(|patched| patched.members().is_empty()) {
+                self.deltas = None;
+            }
+            return seats(moved);
+        }
+        let moved = match (seat.group.checked_sub(1), &mut self.filters) {
             (None, _) => leave(&mut self.plain[feed.index()], seat.place),
             (Some(group), Some(filters)) => {
                 let moved = filters.leave(group, feed, seat.place);
@@ -112,17 +154,24 @@ impl Audiences {
                 moved
             }
             (Some(_), None) => unreachable!("somebody has a filter"),
-        }
+        };
+        moved.map(|(index, _)| (index, seat)).into_iter().collect()
     }
 }
 
-fn leave(audience: &mut Vec<u32>, place: u32) -> Option<u32> {
+/// Places of feeds with deltas as seats.
+fn seats(moved: super::patched::Moved) -> Moved {
+    moved.into_iter().map(|(index, place)| (index, Seat { group: 0, place })).collect()
+}
+
+/// Takes out who is at `place`, and tells who is there now.
+pub(super) fn leave(audience: &mut Vec<u32>, place: u32) -> Option<(u32, u32)> {
     audience.swap_remove(place as usize);
     // A busy channel that became quiet gives its room back.
     if audience.capacity() > 64 && audience.len() < audience.capacity() / 4 {
         audience.shrink_to(audience.len() * 2);
     }
-    audience.get(place as usize).copied()
+    audience.get(place as usize).map(|index| (*index, place))
 }
 
 impl Filters {
@@ -146,7 +195,7 @@ impl Filters {
         place
     }
 
-    fn leave(&mut self, place: u32, feed: Feed, seat: u32) -> Option<u32> {
+    fn leave(&mut self, place: u32, feed: Feed, seat: u32) -> Option<(u32, u32)> {
         let Some(group) = &mut self.groups[place as usize] else { unreachable!("somebody sits there") };
         self.seats[feed.index()] -= 1;
         let moved = leave(&mut group.members[feed.index()], seat);
@@ -164,7 +213,7 @@ mod tests {
     use super::*;
     use crate::proto::client::FilterNode;
 
-    const JSON: Feed = Feed { rendition: Rendition::JsonWebSocket, joins: false };
+    const JSON: Feed = Feed { rendition: Rendition::JsonWebSocket, joins: false, delta: false };
 
     fn filter(val: &str) -> Arc<Filter> {
         let node = FilterNode { key: "k".into(), cmp: "eq".into(), val: val.into(), ..FilterNode::default() };
@@ -180,9 +229,9 @@ mod tests {
         let plain = audiences.join(JSON, None, 4);
         assert_eq!((first.group, second.group, other.group, plain.group), (1, 1, 2, 0));
         assert_eq!((audiences.groups().count(), audiences.count(JSON)), (2, 4));
-        assert_eq!(audiences.leave(JSON, first), Some(2));
+        assert_eq!(audiences.leave(JSON, first)[..], [(2, first)]);
         assert_eq!(audiences.seated(JSON, first), Some(2));
-        assert_eq!(audiences.leave(JSON, first), None);
+        assert!(audiences.leave(JSON, first).is_empty());
         assert_eq!(audiences.join(JSON, Some(&filter("c")), 5).group, 1, "the room is used again");
         for (seat, left) in [(Seat { group: 1, place: 0 }, 2), (other, 1), (plain, 0)] {
             audiences.leave(JSON, seat);

@@ -7,6 +7,7 @@ pub mod audiences;
 pub mod lists;
 pub mod outbox;
 pub mod output;
+mod patched;
 pub mod registry;
 pub mod users;
 

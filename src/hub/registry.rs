@@ -13,7 +13,7 @@
 //! Invariants: a feed with an audience is confirmed; a channel with neither audience nor waiting subscribers does not
 //! exist.
 
-use super::audiences::Audiences;
+use super::audiences::{Audiences, Moved};
 use crate::id::{ChannelKey, Seat, Slot, Ticket};
 use crate::protocol::filter::Filter;
 use crate::protocol::frame::Feed;
@@ -55,8 +55,10 @@ struct Channel {
     /// A connection knows its seat here.
     audiences: Audiences,
     asked: u8,
-    /// The wish with which each feed was asked for last.
-    asked_by: [u64; Feed::COUNT],
+    /// The wish with which each feed without deltas was asked for last.
+    asked_by: [u64; Feed::PLAIN],
+    /// The same for those with deltas, which few channels have.
+    deltas_asked_by: Option<Box<[u64; Feed::PLAIN]>>,
     /// The newest wish that the owner has answered.
     answered: u64,
     waiting: Vec<(Feed, Waiting)>,
@@ -114,7 +116,11 @@ impl Registry {
         }
         self.serials += 1;
         channel.asked |= feed.bit();
-        channel.asked_by[feed.index()] = self.serials;
+        if feed.delta {
+            channel.deltas_asked_by.get_or_insert_default()[feed.plain_index()] = self.serials;
+        } else {
+            channel.asked_by[feed.index()] = self.serials;
+        }
         Listen::Wait(Some(channel.wish(self.serials)))
     }
 
@@ -124,7 +130,8 @@ impl Registry {
             name: name.clone(),
             audiences: Audiences::default(),
             asked: 0,
-            asked_by: [0; Feed::COUNT],
+            asked_by: [0; Feed::PLAIN],
+            deltas_asked_by: None,
             answered: 0,
             waiting: Vec::new(),
         };
@@ -146,10 +153,12 @@ impl Registry {
         let key = *self.by_name.get(name)?;
         let channel = self.channels[key.0 as usize].as_mut()?;
         channel.answered = channel.answered.max(serial);
-        let (answered, asked_by) = (channel.answered, channel.asked_by);
+        let answered = channel.answered;
+        let mut waiting = std::mem::take(&mut channel.waiting);
         let is_ready =
-            |(feed, waiting): &mut (Feed, Waiting)| waiting.ticket.is_none() && asked_by[feed.index()] <= answered;
-        let ready: Vec<Waiting> = channel.waiting.extract_if(.., is_ready).map(|(_, waiting)| waiting).collect();
+            |(feed, waiting): &mut (Feed, Waiting)| waiting.ticket.is_none() && channel.asked_by(*feed) <= answered;
+        let ready: Vec<Waiting> = waiting.extract_if(.., is_ready).map(|(_, waiting)| waiting).collect();
+        channel.waiting = waiting;
         (!ready.is_empty()).then_some((key, ready))
     }
 
@@ -161,7 +170,7 @@ impl Registry {
         let place = channel.waiting.iter().position(|(_, waiting)| waiting.ticket == Some(ticket))?;
         let (feed, _) = channel.waiting.swap_remove(place);
         // The question went behind the wish.
-        channel.answered = channel.answered.max(channel.asked_by[feed.index()]);
+        channel.answered = channel.answered.max(channel.asked_by(feed));
         Some(key)
     }
 
@@ -174,9 +183,19 @@ impl Registry {
         seat
     }
 
-    /// Takes the connection on `seat` out of the audience. Returns the connection that sits there now, if one was
-    /// moved. [`Registry::release`] follows.
-    pub fn leave(&mut self, key: ChannelKey, feed: Feed, seat: Seat) -> Option<u32> {
+    /// Adds a connection to the audience of a feed with deltas; returns its seat and who had to make room. `is_ready`:
+    /// it has the publication that the next patch is made against.
+    pub fn join_patched(&mut self, key: ChannelKey, feed: Feed, is_ready: bool, index: u32) -> (Seat, Moved) {
+        let channel = self.channel_mut(key);
+        debug_assert!(feed.delta && channel.is_confirmed(feed), "the owner knows first");
+        let (seat, moved) = channel.audiences.join_patched(feed, is_ready, index);
+        self.subscriptions += 1;
+        (seat, moved)
+    }
+
+    /// Takes the connection on `seat` out of the audience. Returns the connections that sit somewhere else now.
+    /// [`Registry::release`] follows.
+    pub fn leave(&mut self, key: ChannelKey, feed: Feed, seat: Seat) -> Moved {
         self.subscriptions -= 1;
         self.channel_mut(key).audiences.leave(feed, seat)
     }
@@ -206,6 +225,15 @@ impl Registry {
     pub fn listeners(&self, name: &str) -> Option<&Audiences> {
         let key = self.by_name.get(name)?;
         self.channels[key.0 as usize].as_ref().map(|channel| &channel.audiences)
+    }
+
+    /// Those with deltas have all got a publication of `name`.
+    pub fn make_ready(&mut self, name: &str) {
+        if let Some(key) = self.by_name.get(name)
+            && let Some(channel) = self.channels[key.0 as usize].as_mut()
+        {
+            channel.audiences.make_ready();
+        }
     }
 
     /// The channel's name.
@@ -256,8 +284,14 @@ impl Channel {
         Wish { channel: self.name.clone(), feeds: self.asked, serial }
     }
 
+    /// The wish with which the feed was asked for last.
+    fn asked_by(&self, feed: Feed) -> u64 {
+        let of_deltas = || self.deltas_asked_by.as_ref().map_or(0, |asked_by| asked_by[feed.plain_index()]);
+        if feed.delta { of_deltas() } else { self.asked_by[feed.index()] }
+    }
+
     fn is_confirmed(&self, feed: Feed) -> bool {
-        self.asked & feed.bit() != 0 && self.asked_by[feed.index()] <= self.answered
+        self.asked & feed.bit() != 0 && self.asked_by(feed) <= self.answered
     }
 }
 
@@ -266,8 +300,8 @@ mod tests {
     use super::*;
     use crate::protocol::frame::Rendition;
 
-    const JSON: Feed = Feed { rendition: Rendition::JsonWebSocket, joins: false };
-    const PROTOBUF: Feed = Feed { rendition: Rendition::ProtobufWebSocket, joins: false };
+    const JSON: Feed = Feed { rendition: Rendition::JsonWebSocket, joins: false, delta: false };
+    const PROTOBUF: Feed = Feed { rendition: Rendition::ProtobufWebSocket, joins: false, delta: false };
 
     fn waiting(index: u32) -> Waiting {
         Waiting { slot: Slot { index, generation: 0 }, ticket: None }
@@ -347,7 +381,7 @@ mod tests {
         let asked = wish(registry.listen("c", JSON, waiting(1)));
         let (key, _) = registry.confirmed("c", asked.serial).expect("asked");
         let place = registry.join(key, JSON, None, 1);
-        assert_eq!(registry.leave(key, JSON, place), None);
+        assert!(registry.leave(key, JSON, place).is_empty());
         assert_eq!(registry.release(key).map(|w| w.feeds), Some(0));
         assert_eq!((registry.len(), registry.subscriptions()), (0, 0));
     }
@@ -372,9 +406,9 @@ mod tests {
         let asked = wish(registry.listen("c", JSON, waiting(1)));
         let (key, _) = registry.confirmed("c", asked.serial).expect("asked");
         let places: Vec<Seat> = [10, 11, 12].into_iter().map(|index| registry.join(key, JSON, None, index)).collect();
-        assert_eq!(registry.leave(key, JSON, places[0]), Some(12));
+        assert_eq!(registry.leave(key, JSON, places[0])[..], [(12, places[0])]);
         assert_eq!(audience(&registry), [12, 11]);
-        assert_eq!(registry.leave(key, JSON, places[1]), None);
+        assert!(registry.leave(key, JSON, places[1]).is_empty());
         assert_eq!(audience(&registry), [12]);
     }
 }

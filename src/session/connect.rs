@@ -7,6 +7,7 @@ use crate::channel::{Features, Position};
 use crate::clock::{Mono, Now};
 use crate::proto::client::{ConnectRequest, ConnectResult, SubscribeResult};
 use crate::protocol::code::{Disconnect, Error};
+use crate::protocol::delta;
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -131,7 +132,11 @@ impl Session {
             self.subscriptions.push(subscription);
             let mut result = SubscribeResult { data: sub.granted.data, ..SubscribeResult::default() };
             result.was_recovering = sub.since.is_some();
+            result.delta = sub.features.delta;
             subscribe::tell_position(&mut result, sub.features, joined.entered, sub.since);
+            if result.delta {
+                delta::shape_list(self.protocol(), &mut result.publications);
+            }
             subs.insert(sub.channel.to_string(), result);
         }
         let mut result = ConnectResult {
@@ -162,8 +167,10 @@ impl Session {
 /// A server-side subscription with the options of its namespace, and the position that the client says it has reached.
 fn granting(channel: &str, granted: Granted, request: &ConnectRequest, cx: &Context<'_>) -> Granting {
     let namespace = cx.policy.rules.namespace(channel);
-    let features = namespace.map(|namespace| namespace.features(&granted.overrides)).unwrap_or_default();
-    let asked = request.subs.get(channel).filter(|sub| sub.recover);
+    let mut features = namespace.map(|namespace| namespace.features(&granted.overrides)).unwrap_or_default();
+    let asked = request.subs.get(channel);
+    features.delta = asked.zip(namespace).is_some_and(|(sub, namespace)| namespace.grants_delta(&sub.delta));
+    let asked = asked.filter(|sub| sub.recover);
     let mut since = asked.map(|sub| Position { offset: sub.offset, epoch: sub.epoch.as_str().into() });
     if features.recoverable && namespace.is_some_and(|namespace| namespace.recovers_unasked()) {
         since.get_or_insert_default();

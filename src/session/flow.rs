@@ -34,7 +34,7 @@ pub struct Subscription {
 impl Subscription {
     /// Which audience the connection stands in.
     pub fn feed(&self, rendition: Rendition) -> Feed {
-        Feed { rendition, joins: self.features.push_join_leave }
+        self.features.feed(rendition)
     }
 }
 

@@ -9,6 +9,7 @@ use crate::channel::{Features, Position};
 use crate::clock::Mono;
 use crate::proto::client::{SubscribeRequest, SubscribeResult};
 use crate::protocol::code::{Disconnect, Error};
+use crate::protocol::delta;
 use crate::protocol::filter::Filter;
 use bytes::Bytes;
 use std::sync::Arc;
@@ -94,6 +95,11 @@ impl Session {
         if subscribing.features.recoverable && namespace.recovers_unasked() {
             subscribing.since.get_or_insert_default();
         }
+        subscribing.features.delta = namespace.grants_delta(&request.delta);
+        if subscribing.features.delta {
+            // Every publication is the base of the next, so none is left out.
+            subscribing.filter = None;
+        }
         Ok(subscribing)
     }
 
@@ -139,7 +145,11 @@ impl Session {
             was_recovering: subscribing.since.is_some(),
             ..SubscribeResult::default()
         };
+        result.delta = subscribing.features.delta;
         tell_position(&mut result, subscribing.features, joined.entered, subscribing.since);
+        if result.delta {
+            delta::shape_list(self.protocol(), &mut result.publications);
+        }
         if subscribing.expire_at > 0 {
             let ttl = subscribing.expire_at - cx.now.wall.seconds();
             (result.expires, result.ttl) = (true, u32::try_from(ttl.max(0)).unwrap_or(u32::MAX));

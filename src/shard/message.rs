@@ -156,6 +156,7 @@ pub struct Departure {
 #[derive(Clone, Default)]
 pub struct Frames {
     plain: [Option<Rendered>; Rendition::COUNT],
+    deltas: Option<Box<[Option<Delta>; Rendition::COUNT]>>,
     /// What filters look at, where the namespace has filters; `None`: no tags.
     pub tags: Option<Arc<Tags>>,
 }
@@ -169,7 +170,32 @@ pub enum Rendered {
     NotJson,
 }
 
+/// A publication for those with deltas, in one rendition.
+#[derive(Clone)]
+pub struct Delta {
+    /// For those who do not have the one before.
+    pub whole: Rendered,
+    /// For those who do; `None`: they get the whole one too.
+    pub patch: Option<Rendered>,
+}
+
 impl Frames {
+    /// Fills in a rendition for those with deltas.
+    pub fn set_delta(&mut self, rendition: Rendition, delta: Delta) {
+        self.deltas.get_or_insert_default()[rendition.index()] = Some(delta);
+    }
+
+    /// True when there is a form for those with deltas.
+    pub fn has_deltas(&self) -> bool {
+        self.deltas.is_some()
+    }
+
+    /// The renditions for those with deltas that are there.
+    pub fn deltas(&self) -> impl Iterator<Item = (Rendition, &Delta)> {
+        let place = |r: &'static Rendition| Some((*r, self.deltas.as_ref()?[r.index()].as_ref()?));
+        Rendition::ALL.iter().filter_map(place)
+    }
+
     /// Fills in a rendition.
     pub fn set(&mut self, rendition: Rendition, rendered: Rendered) {
         self.plain[rendition.index()] = Some(rendered);

@@ -78,7 +78,7 @@ impl Shard {
     /// Those who want to know are told who has come or gone.
     pub(super) fn announce_owned(&mut self, channel: &Arc<str>, info: ClientInfo, has_come: bool) {
         let Some((name, interest)) = self.store.listeners(channel) else { return };
-        let (name, interest) = (name.clone(), interest);
+        let (name, interest) = (name.clone(), interest.clone());
         let mut push = Push { channel: name.to_string(), ..Push::default() };
         if has_come {
             self.counters.joins_sent.add(1);

@@ -8,9 +8,10 @@ use super::message::{Departure, Entry};
 use super::{Message, Shard};
 use crate::channel::Member;
 use crate::conn::{Client, Listening, Pending};
+use crate::hub::audiences::Moved;
 use crate::hub::registry::{Listen, Waiting, Wish};
 use crate::id::{ChannelKey, Seat, Slot, Ticket};
-use crate::protocol::frame::Feed;
+use crate::protocol::frame::{Feed, Rendition};
 use crate::session::{Arrival, Entered, Joined, Subscription, Wanted};
 use crate::tally::Action;
 use std::sync::Arc;
@@ -48,7 +49,7 @@ impl Shard {
 
     /// Lets one subscriber listen; `asks`: it has a question of its own for the owner.
     pub(super) fn listen_one(&mut self, slot: Slot, client: &Client, wanted: &Wanted, asks: bool) -> Listened {
-        let feed = Feed { rendition: client.session.rendition(), joins: wanted.features.push_join_leave };
+        let feed = wanted.features.feed(client.session.rendition());
         let ticket = asks.then(|| self.ticket());
         let wish = match self.registry.listen(&wanted.channel, feed, Waiting { slot, ticket }) {
             Listen::Ready(key) => return Listened::Ready(key, None),
@@ -108,8 +109,7 @@ impl Shard {
         if let Some(former) = &former {
             self.leave_seat(former.key, former.feed(rendition), former.seat);
         }
-        let feed = Feed { rendition, joins: wanted.features.push_join_leave };
-        let seat = self.registry.join(key, feed, wanted.filter.as_ref(), slot.index);
+        let seat = self.take_seat(slot, key, rendition, wanted, entered.as_ref());
         self.counters.actions.add(Action::AddSubscription);
         self.counters.subscriptions_accepted.add(1);
         if let Some(former) = former {
@@ -120,6 +120,26 @@ impl Shard {
         }
         self.counters.subscriptions.set(self.registry.subscriptions() as u64);
         Joined { key, seat, entered }
+    }
+
+    fn take_seat(
+        &mut self,
+        slot: Slot,
+        key: ChannelKey,
+        rendition: Rendition,
+        wanted: &Wanted,
+        entered: Option<&Entered>,
+    ) -> Seat {
+        let feed = wanted.features.feed(rendition);
+        if !feed.delta {
+            return self.registry.join(key, feed, wanted.filter.as_ref(), slot.index);
+        }
+        // The list ends with the newest publication. One that is recovered without a list may know nothing of it: an
+        // application that begins at a position that it remembers has no payload.
+        let has_base = entered.is_some_and(|entered| entered.is_recovered && !entered.publications.is_empty());
+        let (seat, moved) = self.registry.join_patched(key, feed, has_base, slot.index);
+        self.reseat(key, moved);
+        seat
     }
 
     /// The owner knows of a wish of this core: those who waited for that join, and go on when it was their last
@@ -195,11 +215,16 @@ impl Shard {
 
     fn leave_seat(&mut self, key: ChannelKey, feed: Feed, seat: Seat) {
         self.counters.actions.add(Action::RemoveSubscription);
-        if let Some(moved) = self.registry.leave(key, feed, seat)
-            && let Some(conn) = self.conns[moved as usize].as_mut()
-            && let Some(client) = conn.client()
-        {
-            relocate(client, key, seat);
+        let moved = self.registry.leave(key, feed, seat);
+        self.reseat(key, moved);
+    }
+
+    /// Connections learn where they sit now.
+    fn reseat(&mut self, key: ChannelKey, moved: Moved) {
+        for (index, seat) in moved {
+            if let Some(client) = self.conns[index as usize].as_mut().and_then(|conn| conn.client()) {
+                relocate(client, key, seat);
+            }
         }
     }
 
@@ -222,7 +247,7 @@ impl Shard {
     fn give_up(&mut self, client: &Client, pending: Pending) {
         let rendition = client.session.rendition();
         if let Some(joined) = &pending.joined {
-            let feed = Feed { rendition, joins: pending.wanted.features.push_join_leave };
+            let feed = pending.wanted.features.feed(rendition);
             self.leave_seat(joined.key, feed, joined.seat);
             self.release(joined.key);
         }
