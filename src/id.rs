@@ -26,6 +26,15 @@ pub struct Slot {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ChannelKey(pub u32);
 
+/// Where a connection sits among the listeners of a channel with its feed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Seat {
+    /// Those with the same filter, counted from 1; 0: those without.
+    pub group: u32,
+    /// Place among them.
+    pub place: u32,
+}
+
 /// A question that waits for its answer; unique within the core that asked.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Ticket(pub u64);

@@ -95,7 +95,31 @@ const ROWS: &[Row] = &[
         Works,
         "joins_and_leaves_reach_all_cores_but_no_leave_reaches_its_own_client",
     ),
-    ("Client protocol", "recovery in cache mode, delta, tags filter", NotYet, ""),
+    (
+        "Client protocol",
+        "tags filter: live and recovered publications; numbers compared exactly",
+        Works,
+        "F83 a filter lets through what it matches",
+    ),
+    ("Client protocol", "recovery in cache mode, `auto_cache_recover`", Works, "F77 to F79 recovery in cache mode"),
+    (
+        "Client protocol",
+        "delta compression (fossil), in `subscribe` and `connect.subs`, `allowed_delta_types`, `delta_publish`",
+        Works,
+        "F80 and F95 a delta subscription",
+    ),
+    (
+        "Client protocol",
+        "a patch never cuts a character, so JSON clients get every one",
+        Differs("Centrifugo sends patches that its JSON clients cannot apply"),
+        "patches_between_texts_are_texts_and_apply",
+    ),
+    (
+        "Client protocol",
+        "after a recovery without publications the first push is whole; subscriptions without position get patches too",
+        Differs("who starts at a remembered position has no payload to patch; every subscriber gets one chain"),
+        "places_are_told_and_those_who_are_ready_stand_in_front",
+    ),
     (
         "Client protocol",
         "map and shared-poll subscriptions are refused as Centrifugo refuses them by default",
@@ -232,7 +256,7 @@ const ROWS: &[Row] = &[
         Works,
         "what_is_not_newer_than_the_top_is_not_delivered",
     ),
-    ("Server API", "`delta` of `publish` is taken and has no effect: no subscriber can ask for deltas yet", NotYet, ""),
+    ("Server API", "`delta` of `publish` and `broadcast`", Works, "patches are made for publications that ask"),
     (
         "Server API",
         "paths that need cleaning (`//api`) are not found instead of redirected",

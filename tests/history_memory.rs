@@ -68,5 +68,6 @@ fn a_kept_publication_costs_its_payload_and_less_than_ninety_bytes() {
     assert!(store.is_empty());
     drop(channels);
     let left = BYTES.get().saturating_sub(before);
-    assert!(left < 300_000, "{left} bytes are left of {kept} publications");
+    // Up to 4,096 places of a table, 64 bytes each, are kept for the next channels.
+    assert!(left < 330_000, "{left} bytes are left of {kept} publications");
 }

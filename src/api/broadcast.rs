@@ -20,6 +20,7 @@ fn plan(request: BroadcastRequest, rules: &Rules) -> Plan {
     let extras = publish::Extras {
         tags: request.tags,
         version: request.version,
+        delta: request.delta,
         rare: publish::rare(request.idempotency_key, request.skip_history, request.version_epoch),
     };
     let posts = posts.map(|channel| publish::post(channel, &payload, &extras, rules)).collect();

@@ -180,6 +180,8 @@ pub struct Post {
     pub publication: Publication,
     /// The payload came as a JSON value; otherwise it is looked at before JSON subscribers see it.
     pub is_json: bool,
+    /// It may go out as a patch of the one before.
+    pub delta: bool,
     /// What else matters to the owner; most publications have nothing.
     pub extras: Option<Box<PostExtras>>,
 }

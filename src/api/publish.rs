@@ -40,6 +40,7 @@ pub(super) fn payload(data: Bytes, b64data: &str) -> Result<Payload, ApiError> {
 pub(super) struct Extras {
     pub(super) tags: BTreeMap<String, String>,
     pub(super) version: u64,
+    pub(super) delta: bool,
     pub(super) rare: Option<Box<PostExtras>>,
 }
 
@@ -68,7 +69,7 @@ pub(super) fn post(channel: String, payload: &Payload, extras: &Extras, rules: &
         version: extras.version,
         ..Publication::default()
     };
-    Ok(Post { channel, publication, is_json: payload.is_json, extras: extras.rare.clone() })
+    Ok(Post { channel, publication, is_json: payload.is_json, delta: extras.delta, extras: extras.rare.clone() })
 }
 
 fn plan(request: PublishRequest, rules: &Rules) -> Plan {
@@ -78,6 +79,7 @@ fn plan(request: PublishRequest, rules: &Rules) -> Plan {
     let extras = Extras {
         tags: request.tags,
         version: request.version,
+        delta: request.delta,
         rare: rare(request.idempotency_key, request.skip_history, request.version_epoch),
     };
     let post =

@@ -1,6 +1,17 @@
 //! What a subscription does besides receiving publications: the options of its namespace, and what overrides them.
 
 use crate::config::settings;
+use crate::protocol::frame::{Feed, Rendition};
+
+/// What a recovered subscriber gets.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum RecoveryMode {
+    /// All that it has missed.
+    #[default]
+    Stream,
+    /// The newest publication.
+    Cache,
+}
 
 /// What one subscription has.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -15,6 +26,10 @@ pub struct Features {
     pub positioned: bool,
     /// It may be recovered.
     pub recoverable: bool,
+    /// With what.
+    pub recovery_mode: RecoveryMode,
+    /// It gets publications as patches of those before them; asked for by the client.
+    pub delta: bool,
 }
 
 /// Options that a caller sets for one subscription; `None` keeps what the namespace says.
@@ -43,7 +58,17 @@ impl Features {
             // What can be recovered has a position.
             positioned: overrides.force_positioning.unwrap_or(namespace.force_positioning) || recoverable,
             recoverable,
+            recovery_mode: match namespace.force_recovery_mode.as_str() {
+                "cache" => RecoveryMode::Cache,
+                _ => RecoveryMode::Stream,
+            },
+            delta: false,
         }
+    }
+
+    /// The feed of a subscriber whose connection has this rendition.
+    pub fn feed(&self, rendition: Rendition) -> Feed {
+        Feed { rendition, joins: self.push_join_leave, delta: self.delta }
     }
 
     /// True when the owner of the channel has to do something for the subscriber alone.

@@ -53,6 +53,8 @@ pub struct Stream {
     pub(super) meta_until: Mono,
     version: u64,
     version_epoch: Box<str>,
+    /// The newest kept publication was not the last that was handed out.
+    is_interrupted: bool,
 }
 
 /// Which publications are asked for.
@@ -83,6 +85,7 @@ impl Stream {
             meta_until: Mono::NEVER,
             version: 0,
             version_epoch: "".into(),
+            is_interrupted: false,
         }
     }
 
@@ -120,7 +123,18 @@ impl Stream {
         self.bytes += publication.data.len();
         self.kept.push_back(Kept { data: publication.data.clone(), extras });
         self.top += 1;
+        self.is_interrupted = false;
         self.top()
+    }
+
+    /// The payload of the newest publication, if it is kept and was the last that was handed out.
+    pub fn base(&self) -> Option<&Bytes> {
+        self.kept.back().filter(|_| !self.is_interrupted).map(|kept| &kept.data)
+    }
+
+    /// Something was handed out that is not kept.
+    pub fn interrupt(&mut self) {
+        self.is_interrupted = true;
     }
 
     /// Forgets the publications, not the position.

@@ -19,7 +19,7 @@ pub use store::Store;
 use std::sync::Arc;
 
 /// A place in the history of a channel.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Position {
     /// Of the newest publication; counts from 1.
     pub offset: u64,

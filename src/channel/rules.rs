@@ -87,6 +87,26 @@ impl Namespace {
         self.options.presence
     }
 
+    /// True when a subscriber that can be recovered is, also when it does not ask for it.
+    pub fn recovers_unasked(&self) -> bool {
+        self.options.auto_cache_recover
+    }
+
+    /// True when a subscriber that asks for this kind of delta gets it.
+    pub fn grants_delta(&self, kind: &str) -> bool {
+        kind == "fossil" && self.options.allowed_delta_types.iter().any(|allowed| allowed == kind)
+    }
+
+    /// True when every publication is a patch for those with deltas.
+    pub fn publishes_deltas(&self) -> bool {
+        self.options.delta_publish
+    }
+
+    /// True when a subscriber may choose publications by their tags.
+    pub fn allows_filter(&self) -> bool {
+        self.options.allow_tags_filter
+    }
+
     /// What a subscription has, with the exceptions that its caller makes.
     pub fn features(&self, overrides: &Overrides) -> Features {
         Features::new(&self.options, overrides)

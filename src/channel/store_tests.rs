@@ -2,7 +2,7 @@ use super::*;
 use crate::protocol::frame::{Feed, Rendition};
 use rand::SeedableRng;
 
-const JSON: Feed = Feed { rendition: Rendition::JsonWebSocket, joins: false };
+const JSON: Feed = Feed { rendition: Rendition::JsonWebSocket, joins: false, delta: false };
 const SECOND: Duration = Duration::from_secs(1);
 const KEEPING: Keeping<'static> = Keeping {
     retention: Retention { size: 3, ttl: Duration::from_secs(60) },

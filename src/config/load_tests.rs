@@ -165,11 +165,10 @@ fn unknown_variables_are_warned_about_with_exceptions() {
 
 #[test]
 fn what_is_not_served_is_warned_about_once_or_refused() {
-    let loaded = ok(r#"{"channel": {"without_namespace": {"allow_tags_filter": true, "delta_publish": true}},
+    let loaded = ok(r#"{"channel": {"without_namespace": {"shared_poll": {"mode": "versioned"}}},
         "sse": {"enabled": true}, "uni_sse": {"enabled": false}}"#);
     let keys: Vec<_> = loaded.warnings.iter().filter_map(|w| w.field("key")).collect();
-    let wanted =
-        ["channel.without_namespace.allow_tags_filter", "channel.without_namespace.delta_publish", "sse.enabled"];
+    let wanted = ["channel.without_namespace.shared_poll.mode", "sse.enabled"];
     assert_eq!(keys, wanted);
     for text in [
         r#"{"engine": "redis"}"#,

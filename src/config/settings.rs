@@ -313,6 +313,16 @@ pub struct Namespace {
     pub force_positioning: bool,
     /// Every subscription may be recovered.
     pub force_recovery: bool,
+    /// What a recovered subscriber gets: "" and `stream`, all that it has missed; `cache`, the newest publication.
+    pub force_recovery_mode: String,
+    /// Every subscriber is recovered, asked for or not; in mode `cache` alone.
+    pub auto_cache_recover: bool,
+    /// Kinds of deltas that a subscriber may ask for: `fossil`.
+    pub allowed_delta_types: Vec<String>,
+    /// Every publication is made a delta for those who asked.
+    pub delta_publish: bool,
+    /// A subscriber may choose publications by their tags.
+    pub allow_tags_filter: bool,
     /// A subscriber may ask for its position.
     pub allow_positioning: bool,
     /// A subscriber may ask to be recovered.

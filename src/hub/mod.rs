@@ -1,11 +1,13 @@
 //! Who listens on this core, and what each connection still has to be sent.
 //!
-//! [`registry`] knows the channels that have listeners here and their audiences; [`output`] holds the marks, outboxes
+//! [`registry`] knows the channels that have listeners here, [`audiences`] who they are; [`output`] holds the marks, outboxes
 //! and the flush. Nothing here knows sessions or sockets: the flush writes into a [`output::Sink`] that is lent to it.
 
+pub mod audiences;
 pub mod lists;
 pub mod outbox;
 pub mod output;
+mod patched;
 pub mod registry;
 pub mod users;
 

@@ -13,8 +13,10 @@
 //! Invariants: a feed with an audience is confirmed; a channel with neither audience nor waiting subscribers does not
 //! exist.
 
-use crate::id::{ChannelKey, Slot, Ticket};
-use crate::protocol::frame::{Feed, Rendition};
+use super::audiences::{Audiences, Moved};
+use crate::id::{ChannelKey, Seat, Slot, Ticket};
+use crate::protocol::filter::Filter;
+use crate::protocol::frame::Feed;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use std::sync::Arc;
@@ -50,11 +52,13 @@ pub struct Wish {
 
 struct Channel {
     name: Arc<str>,
-    /// Connections by feed; a connection knows its place here.
-    audiences: [Vec<u32>; Feed::COUNT],
+    /// A connection knows its seat here.
+    audiences: Audiences,
     asked: u8,
-    /// The wish with which each feed was asked for last.
-    asked_by: [u64; Feed::COUNT],
+    /// The wish with which each feed without deltas was asked for last.
+    asked_by: [u64; Feed::PLAIN],
+    /// The same for those with deltas, which few channels have.
+    deltas_asked_by: Option<Box<[u64; Feed::PLAIN]>>,
     /// The newest wish that the owner has answered.
     answered: u64,
     waiting: Vec<(Feed, Waiting)>,
@@ -112,7 +116,11 @@ impl Registry {
         }
         self.serials += 1;
         channel.asked |= feed.bit();
-        channel.asked_by[feed.index()] = self.serials;
+        if feed.delta {
+            channel.deltas_asked_by.get_or_insert_default()[feed.plain_index()] = self.serials;
+        } else {
+            channel.asked_by[feed.index()] = self.serials;
+        }
         Listen::Wait(Some(channel.wish(self.serials)))
     }
 
@@ -120,9 +128,10 @@ impl Registry {
         let name: Arc<str> = name.into();
         let channel = Channel {
             name: name.clone(),
-            audiences: Default::default(),
+            audiences: Audiences::default(),
             asked: 0,
-            asked_by: [0; Feed::COUNT],
+            asked_by: [0; Feed::PLAIN],
+            deltas_asked_by: None,
             answered: 0,
             waiting: Vec::new(),
         };
@@ -144,10 +153,12 @@ impl Registry {
         let key = *self.by_name.get(name)?;
         let channel = self.channels[key.0 as usize].as_mut()?;
         channel.answered = channel.answered.max(serial);
-        let (answered, asked_by) = (channel.answered, channel.asked_by);
+        let answered = channel.answered;
+        let mut waiting = std::mem::take(&mut channel.waiting);
         let is_ready =
-            |(feed, waiting): &mut (Feed, Waiting)| waiting.ticket.is_none() && asked_by[feed.index()] <= answered;
-        let ready: Vec<Waiting> = channel.waiting.extract_if(.., is_ready).map(|(_, waiting)| waiting).collect();
+            |(feed, waiting): &mut (Feed, Waiting)| waiting.ticket.is_none() && channel.asked_by(*feed) <= answered;
+        let ready: Vec<Waiting> = waiting.extract_if(.., is_ready).map(|(_, waiting)| waiting).collect();
+        channel.waiting = waiting;
         (!ready.is_empty()).then_some((key, ready))
     }
 
@@ -159,32 +170,34 @@ impl Registry {
         let place = channel.waiting.iter().position(|(_, waiting)| waiting.ticket == Some(ticket))?;
         let (feed, _) = channel.waiting.swap_remove(place);
         // The question went behind the wish.
-        channel.answered = channel.answered.max(channel.asked_by[feed.index()]);
+        channel.answered = channel.answered.max(channel.asked_by(feed));
         Some(key)
     }
 
-    /// Adds a connection to the audience; returns its place.
-    pub fn join(&mut self, key: ChannelKey, feed: Feed, index: u32) -> u32 {
+    /// Adds a connection to the audience; returns its seat.
+    pub fn join(&mut self, key: ChannelKey, feed: Feed, filter: Option<&Arc<Filter>>, index: u32) -> Seat {
         let channel = self.channel_mut(key);
         debug_assert!(channel.is_confirmed(feed), "the owner knows first");
-        let audience = &mut channel.audiences[feed.index()];
-        audience.push(index);
-        let place = audience.len() as u32 - 1;
+        let seat = channel.audiences.join(feed, filter, index);
         self.subscriptions += 1;
-        place
+        seat
     }
 
-    /// Takes the connection at `place` out of the audience. Returns the connection that stands at `place` now, if one
-    /// was moved there. [`Registry::release`] follows.
-    pub fn leave(&mut self, key: ChannelKey, feed: Feed, place: u32) -> Option<u32> {
+    /// Adds a connection to the audience of a feed with deltas; returns its seat and who had to make room. `is_ready`:
+    /// it has the publication that the next patch is made against.
+    pub fn join_patched(&mut self, key: ChannelKey, feed: Feed, is_ready: bool, index: u32) -> (Seat, Moved) {
+        let channel = self.channel_mut(key);
+        debug_assert!(feed.delta && channel.is_confirmed(feed), "the owner knows first");
+        let (seat, moved) = channel.audiences.join_patched(feed, is_ready, index);
+        self.subscriptions += 1;
+        (seat, moved)
+    }
+
+    /// Takes the connection on `seat` out of the audience. Returns the connections that sit somewhere else now.
+    /// [`Registry::release`] follows.
+    pub fn leave(&mut self, key: ChannelKey, feed: Feed, seat: Seat) -> Moved {
         self.subscriptions -= 1;
-        let audience = &mut self.channel_mut(key).audiences[feed.index()];
-        audience.swap_remove(place as usize);
-        // A busy channel that became quiet gives its room back.
-        if audience.capacity() > 64 && audience.len() < audience.capacity() / 4 {
-            audience.shrink_to(audience.len() * 2);
-        }
-        audience.get(place as usize).copied()
+        self.channel_mut(key).audiences.leave(feed, seat)
     }
 
     /// Drops what nobody needs any more. The wish, if any, goes to the owner.
@@ -192,7 +205,7 @@ impl Registry {
         let serial = self.serials + 1;
         let channel = self.channels.get_mut(key.0 as usize)?.as_mut()?;
         let waited = channel.waiting.iter().fold(0, |set, (feed, _)| set | feed.bit());
-        let heard = Feed::all().filter(|feed| !channel.audiences[feed.index()].is_empty());
+        let heard = Feed::all().filter(|feed| channel.audiences.count(*feed) > 0);
         let needed = heard.fold(waited, |set, feed| set | feed.bit());
         if needed == channel.asked {
             return None;
@@ -208,19 +221,19 @@ impl Registry {
         Some(wish)
     }
 
-    /// The connections that listen to `name` with `feed`.
-    pub fn audience(&self, name: &str, feed: Feed) -> &[u32] {
-        let channel = self.by_name.get(name).and_then(|key| self.channels[key.0 as usize].as_ref());
-        channel.map_or(&[], |channel| &channel.audiences[feed.index()])
+    /// Who listens to `name`; `None`: nobody, or all of them still wait.
+    pub fn listeners(&self, name: &str) -> Option<&Audiences> {
+        let key = self.by_name.get(name)?;
+        self.channels[key.0 as usize].as_ref().map(|channel| &channel.audiences)
     }
 
-    /// The connections that get publications of `name` in `rendition`: those without and those with joins.
-    pub fn audiences(&self, name: &str, rendition: Rendition) -> [&[u32]; 2] {
-        let channel = self.by_name.get(name).and_then(|key| self.channels[key.0 as usize].as_ref());
-        [false, true].map(|joins| {
-            let feed = Feed { rendition, joins };
-            channel.map_or(&[][..], |channel| &channel.audiences[feed.index()])
-        })
+    /// Those with deltas have all got a publication of `name`.
+    pub fn make_ready(&mut self, name: &str) {
+        if let Some(key) = self.by_name.get(name)
+            && let Some(channel) = self.channels[key.0 as usize].as_mut()
+        {
+            channel.audiences.make_ready();
+        }
     }
 
     /// The channel's name.
@@ -233,7 +246,7 @@ impl Registry {
     pub fn scan(&self, place: usize, count: usize, mut each: impl FnMut(&Arc<str>, usize)) -> Option<usize> {
         let end = self.channels.len().min(place.saturating_add(count));
         for channel in self.channels[place.min(end)..end].iter().flatten() {
-            let listeners = channel.audiences.iter().map(Vec::len).sum();
+            let listeners = Feed::all().map(|feed| channel.audiences.count(feed)).sum();
             if listeners > 0 {
                 each(&channel.name, listeners);
             }
@@ -266,11 +279,11 @@ impl Registry {
             let Some(channel) = channel else { continue };
             assert_eq!(self.by_name.get(&*channel.name), Some(&ChannelKey(place as u32)), "named");
             for feed in Feed::all() {
-                let audience = &channel.audiences[feed.index()];
-                places += audience.len();
-                assert!(audience.is_empty() || channel.is_confirmed(feed), "{}", channel.name);
+                let count = channel.audiences.count(feed);
+                places += count;
+                assert!(count == 0 || channel.is_confirmed(feed), "{}", channel.name);
             }
-            let heard = channel.audiences.iter().any(|a| !a.is_empty());
+            let heard = Feed::all().any(|feed| channel.audiences.count(feed) > 0);
             assert!(heard || !channel.waiting.is_empty(), "{} has neither listeners nor waiting", channel.name);
         }
         assert_eq!(places, self.subscriptions);
@@ -282,20 +295,31 @@ impl Channel {
         Wish { channel: self.name.clone(), feeds: self.asked, serial }
     }
 
+    /// The wish with which the feed was asked for last.
+    fn asked_by(&self, feed: Feed) -> u64 {
+        let of_deltas = || self.deltas_asked_by.as_ref().map_or(0, |asked_by| asked_by[feed.plain_index()]);
+        if feed.delta { of_deltas() } else { self.asked_by[feed.index()] }
+    }
+
     fn is_confirmed(&self, feed: Feed) -> bool {
-        self.asked & feed.bit() != 0 && self.asked_by[feed.index()] <= self.answered
+        self.asked & feed.bit() != 0 && self.asked_by(feed) <= self.answered
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::frame::Rendition;
 
-    const JSON: Feed = Feed { rendition: Rendition::JsonWebSocket, joins: false };
-    const PROTOBUF: Feed = Feed { rendition: Rendition::ProtobufWebSocket, joins: false };
+    const JSON: Feed = Feed { rendition: Rendition::JsonWebSocket, joins: false, delta: false };
+    const PROTOBUF: Feed = Feed { rendition: Rendition::ProtobufWebSocket, joins: false, delta: false };
 
     fn waiting(index: u32) -> Waiting {
         Waiting { slot: Slot { index, generation: 0 }, ticket: None }
+    }
+
+    fn audience(registry: &Registry) -> &[u32] {
+        registry.listeners("c").expect("a channel").audience(JSON)
     }
 
     fn wish(listen: Listen) -> Wish {
@@ -310,7 +334,7 @@ mod tests {
         assert_eq!(registry.listen("c", JSON, waiting(2)), Listen::Wait(None));
         let (key, list) = registry.confirmed("c", wish.serial).expect("asked");
         assert_eq!(list, [waiting(1), waiting(2)]);
-        list.iter().for_each(|w| _ = registry.join(key, JSON, w.slot.index));
+        list.iter().for_each(|w| _ = registry.join(key, JSON, None, w.slot.index));
         assert_eq!(registry.release(key), None);
         assert_eq!(registry.listen("c", JSON, waiting(3)), Listen::Ready(key));
         registry.check_invariants();
@@ -324,7 +348,7 @@ mod tests {
         assert_eq!(second.feeds, JSON.bit() | PROTOBUF.bit());
         let (key, ready) = registry.confirmed("c", first.serial).expect("the first");
         assert_eq!(ready, [waiting(1)]);
-        registry.join(key, JSON, 1);
+        registry.join(key, JSON, None, 1);
         assert_eq!(registry.confirmed("c", second.serial).expect("the second").1, [waiting(2)]);
     }
 
@@ -333,13 +357,13 @@ mod tests {
         let mut registry = Registry::new(1);
         let first = wish(registry.listen("c", JSON, waiting(1)));
         let (key, _) = registry.confirmed("c", first.serial).expect("asked");
-        let place = registry.join(key, JSON, 1);
+        let place = registry.join(key, JSON, None, 1);
         let second = wish(registry.listen("c", PROTOBUF, waiting(2)));
         registry.leave(key, JSON, place);
         assert_eq!(registry.release(key).map(|w| w.feeds), Some(PROTOBUF.bit()));
         let third = wish(registry.listen("c", JSON, waiting(3)));
         assert_eq!(registry.confirmed("c", second.serial).expect("the second").1, [waiting(2)]);
-        registry.join(key, PROTOBUF, 2);
+        registry.join(key, PROTOBUF, None, 2);
         assert_eq!(registry.confirmed("c", third.serial).expect("the third").1, [waiting(3)]);
     }
 
@@ -356,7 +380,7 @@ mod tests {
             "its question goes to the owner all the same"
         );
         let key = registry.entered("c", Ticket(7)).expect("it waited");
-        registry.join(key, JSON, 1);
+        registry.join(key, JSON, None, 1);
         assert_eq!(registry.entered("c", Ticket(7)), None);
         registry.check_invariants();
         assert_eq!(registry.release(key), None, "the second one still waits");
@@ -367,8 +391,8 @@ mod tests {
         let mut registry = Registry::new(1);
         let asked = wish(registry.listen("c", JSON, waiting(1)));
         let (key, _) = registry.confirmed("c", asked.serial).expect("asked");
-        let place = registry.join(key, JSON, 1);
-        assert_eq!(registry.leave(key, JSON, place), None);
+        let place = registry.join(key, JSON, None, 1);
+        assert!(registry.leave(key, JSON, place).is_empty());
         assert_eq!(registry.release(key).map(|w| w.feeds), Some(0));
         assert_eq!((registry.len(), registry.subscriptions()), (0, 0));
     }
@@ -392,10 +416,10 @@ mod tests {
         let mut registry = Registry::new(1);
         let asked = wish(registry.listen("c", JSON, waiting(1)));
         let (key, _) = registry.confirmed("c", asked.serial).expect("asked");
-        let places: Vec<u32> = [10, 11, 12].into_iter().map(|index| registry.join(key, JSON, index)).collect();
-        assert_eq!(registry.leave(key, JSON, places[0]), Some(12));
-        assert_eq!(registry.audience("c", JSON), [12, 11]);
-        assert_eq!(registry.leave(key, JSON, places[1]), None);
-        assert_eq!(registry.audience("c", JSON), [12]);
+        let places: Vec<Seat> = [10, 11, 12].into_iter().map(|index| registry.join(key, JSON, None, index)).collect();
+        assert_eq!(registry.leave(key, JSON, places[0])[..], [(12, places[0])]);
+        assert_eq!(audience(&registry), [12, 11]);
+        assert!(registry.leave(key, JSON, places[1]).is_empty());
+        assert_eq!(audience(&registry), [12]);
     }
 }

@@ -67,26 +67,40 @@ impl Rendition {
     }
 }
 
-/// What a subscriber listens to: publications in a rendition, and perhaps who joins and leaves.
+/// What a subscriber listens to: publications in a rendition, whole or as patches, and perhaps who joins and leaves.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Feed {
     /// How its pushes are framed.
     pub rendition: Rendition,
     /// It is told of joins and leaves.
     pub joins: bool,
+    /// It gets publications as patches of those before them.
+    pub delta: bool,
 }
 
 impl Feed {
     /// How many there are.
-    pub const COUNT: usize = Rendition::COUNT * 2;
+    pub const COUNT: usize = Feed::PLAIN * 2;
+
+    /// Those without deltas, which come first: tables of them stand apart, since few channels have deltas.
+    pub const PLAIN: usize = Rendition::COUNT * 2;
 
     /// All of them, in the order of [`Feed::index`].
     pub fn all() -> impl Iterator<Item = Feed> {
-        [false, true].into_iter().flat_map(|joins| Rendition::ALL.map(|rendition| Feed { rendition, joins }))
+        let with = |delta: bool| {
+            let of = move |joins| Rendition::ALL.map(|rendition| Feed { rendition, joins, delta });
+            [false, true].into_iter().flat_map(of)
+        };
+        [false, true].into_iter().flat_map(with)
     }
 
     /// Place in tables.
     pub const fn index(self) -> usize {
+        self.plain_index() + self.delta as usize * Feed::PLAIN
+    }
+
+    /// Place in tables of feeds with deltas, or of those without.
+    pub const fn plain_index(self) -> usize {
         self.rendition.index() + self.joins as usize * Rendition::COUNT
     }
 

@@ -2,6 +2,8 @@
 
 pub mod code;
 pub mod command;
+pub mod delta;
+pub mod filter;
 pub mod frame;
 pub mod payload;
 pub mod push;

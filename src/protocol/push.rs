@@ -41,8 +41,8 @@ fn json_line(channel: &str, publication: &Publication, out: &mut Vec<u8>) {
 
 /// Nearly all publications are data, perhaps with an offset.
 fn is_plain(publication: &Publication) -> bool {
-    let Publication { data, info, tags, epoch, version, .. } = publication;
-    !data.is_empty() && info.is_none() && tags.is_empty() && epoch.is_empty() && *version == 0
+    let Publication { data, info, tags, epoch, version, delta, .. } = publication;
+    !data.is_empty() && info.is_none() && tags.is_empty() && epoch.is_empty() && *version == 0 && !*delta
 }
 
 #[cfg(test)]
@@ -62,6 +62,7 @@ mod tests {
             offset in 0u64..3,
             epoch in prop::sample::select(vec!["", "e"]),
             version in 0u64..2,
+            delta: bool,
         ) {
             let publication = Publication {
                 data: data.into(),
@@ -70,6 +71,7 @@ mod tests {
                 offset,
                 epoch: epoch.into(),
                 version,
+                delta,
                 ..Publication::default()
             };
             let push = Push { channel: channel.clone(), r#pub: Some(publication.clone()), ..Push::default() };

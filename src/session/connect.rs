@@ -8,6 +8,7 @@ use crate::channel::{Features, Position};
 use crate::clock::{Mono, Now};
 use crate::proto::client::{ConnectRequest, ConnectResult, SubscribeResult};
 use crate::protocol::code::{Disconnect, Error};
+use crate::protocol::delta;
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -125,7 +126,7 @@ impl Session {
             let subscription = Subscription {
                 channel: sub.channel.clone(),
                 key: joined.key,
-                place: joined.place,
+                seat: joined.seat,
                 info: sub.granted.info,
                 expiry: Mono::NEVER,
                 features: sub.features,
@@ -135,7 +136,11 @@ impl Session {
             self.subscriptions.push(subscription);
             let mut result = SubscribeResult { data: sub.granted.data, ..SubscribeResult::default() };
             result.was_recovering = sub.since.is_some();
+            result.delta = sub.features.delta;
             subscribe::tell_position(&mut result, sub.features, joined.entered, sub.since);
+            if result.delta {
+                delta::shape_list(self.protocol(), &mut result.publications);
+            }
             subs.insert(sub.channel.to_string(), result);
         }
         let mut result = ConnectResult {
@@ -166,9 +171,14 @@ impl Session {
 /// A server-side subscription with the options of its namespace, and the position that the client says it has reached.
 fn granting(channel: &str, granted: Granted, request: &ConnectRequest, cx: &Context<'_>) -> Granting {
     let namespace = cx.policy.rules.namespace(channel);
-    let features = namespace.map(|namespace| namespace.features(&granted.overrides)).unwrap_or_default();
-    let asked = request.subs.get(channel).filter(|sub| sub.recover);
-    let since = asked.map(|sub| Position { offset: sub.offset, epoch: sub.epoch.as_str().into() });
+    let mut features = namespace.map(|namespace| namespace.features(&granted.overrides)).unwrap_or_default();
+    let asked = request.subs.get(channel);
+    features.delta = asked.zip(namespace).is_some_and(|(sub, namespace)| namespace.grants_delta(&sub.delta));
+    let asked = asked.filter(|sub| sub.recover);
+    let mut since = asked.map(|sub| Position { offset: sub.offset, epoch: sub.epoch.as_str().into() });
+    if features.recoverable && namespace.is_some_and(|namespace| namespace.recovers_unasked()) {
+        since.get_or_insert_default();
+    }
     Granting { channel: channel.into(), granted, features, since }
 }
 
@@ -180,7 +190,13 @@ impl Granting {
             channel: self.channel.clone(),
             features: self.features,
             info: self.granted.info.clone(),
-            since: since.map(|position| Since { position, publications_max }),
+            since: since.map(|position| Since {
+                position,
+                publications_max,
+                mode: self.features.recovery_mode,
+                filter: None,
+            }),
+            filter: None,
         }
     }
 }

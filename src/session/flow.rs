@@ -1,12 +1,14 @@
 //! What a session wants done after one step.
 
 use super::outside::Ask;
+use crate::channel::features::RecoveryMode;
 use crate::channel::inquiry::Inquiry;
 use crate::channel::{Features, Position};
 use crate::clock::Mono;
-use crate::id::ChannelKey;
+use crate::id::{ChannelKey, Seat};
 use crate::proto::client::{ClientInfo, Publication, Reply};
 use crate::protocol::code::{Disconnect, Unsubscribe};
+use crate::protocol::filter::Filter;
 use crate::protocol::frame::{Feed, Rendition};
 use bytes::Bytes;
 use std::sync::Arc;
@@ -18,8 +20,8 @@ pub struct Subscription {
     pub channel: Arc<str>,
     /// The channel on this core.
     pub key: ChannelKey,
-    /// The connection's place in the audience.
-    pub place: u32,
+    /// The connection's seat in the audience.
+    pub seat: Seat,
     /// `chan_info` of the subscriber.
     pub info: Bytes,
     /// It has expired and its grace is over; [`Mono::NEVER`] for most.
@@ -33,7 +35,7 @@ pub struct Subscription {
 impl Subscription {
     /// Which audience the connection stands in.
     pub fn feed(&self, rendition: Rendition) -> Feed {
-        Feed { rendition, joins: self.features.push_join_leave }
+        self.features.feed(rendition)
     }
 }
 
@@ -48,6 +50,8 @@ pub struct Wanted {
     pub info: Bytes,
     /// The position that the subscriber has reached.
     pub since: Option<Since>,
+    /// What publications have to pass.
+    pub filter: Option<Arc<Filter>>,
 }
 
 /// Where a subscriber goes on.
@@ -57,6 +61,10 @@ pub struct Since {
     pub position: Position,
     /// It wants what it has missed, at most so many publications; 0: it only wants to know whether that is kept.
     pub publications_max: usize,
+    /// Which of them.
+    pub mode: RecoveryMode,
+    /// It wants only those that pass.
+    pub filter: Option<Arc<Filter>>,
 }
 
 /// A subscriber is in the audience.
@@ -64,8 +72,8 @@ pub struct Since {
 pub struct Joined {
     /// The channel on this core.
     pub key: ChannelKey,
-    /// The connection's place in the audience.
-    pub place: u32,
+    /// The connection's seat in the audience.
+    pub seat: Seat,
     /// What the owner said, if it was asked.
     pub entered: Option<Entered>,
 }

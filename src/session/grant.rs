@@ -3,6 +3,7 @@
 
 use super::connect::{time_until, ttl};
 use super::{Context, Flow, Joined, Session, Since, Subscription, Wanted};
+use crate::channel::features::RecoveryMode;
 use crate::channel::{Features, Position};
 use crate::clock::Mono;
 use crate::proto::client::{Push, Refresh, Reply, Subscribe};
@@ -70,7 +71,13 @@ impl Session {
             channel: grant.channel.clone(),
             features: grant.features,
             info: grant.info.clone(),
-            since: since.map(|position| Since { position, publications_max: 0 }),
+            since: since.map(|position| Since {
+                position,
+                publications_max: 0,
+                mode: RecoveryMode::Stream,
+                filter: None,
+            }),
+            filter: None,
         })
     }
 
@@ -85,7 +92,7 @@ impl Session {
         let subscription = Subscription {
             channel: grant.channel.clone(),
             key: joined.key,
-            place: joined.place,
+            seat: joined.seat,
             info: grant.info.clone(),
             expiry,
             features: grant.features,

@@ -38,7 +38,7 @@ use crate::auth::{KeyCache, Said};
 use crate::channel::Member;
 use crate::clock::{Mono, Now};
 use crate::config::settings::Client;
-use crate::id::{ChannelKey, ClientId};
+use crate::id::{ChannelKey, ClientId, Seat};
 use crate::proto::client::{ClientInfo, Command, Reply};
 use crate::protocol::code::{Disconnect, Error, Unsubscribe};
 use crate::protocol::command::{Kind, Protocol};
@@ -177,9 +177,9 @@ impl Session {
     }
 
     /// The subscription moved within its audience.
-    pub fn relocate(&mut self, key: ChannelKey, place: u32) {
+    pub fn relocate(&mut self, key: ChannelKey, seat: Seat) {
         if let Some(subscription) = self.subscriptions.iter_mut().find(|s| s.key == key) {
-            subscription.place = place;
+            subscription.seat = seat;
         }
     }
 

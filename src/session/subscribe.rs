@@ -10,6 +10,8 @@ use crate::channel::{Features, Position};
 use crate::clock::Mono;
 use crate::proto::client::{SubscribeRequest, SubscribeResult};
 use crate::protocol::code::{Disconnect, Error};
+use crate::protocol::delta;
+use crate::protocol::filter::Filter;
 use bytes::Bytes;
 use std::sync::Arc;
 
@@ -20,6 +22,8 @@ pub struct Subscribing {
     info: Bytes,
     data: Bytes,
     features: Features,
+    /// What publications have to pass.
+    filter: Option<Arc<Filter>>,
     /// The position that the client has reached and wants to go on from.
     since: Option<Position>,
     /// Unix seconds, from a token that expires; 0: never.
@@ -77,6 +81,7 @@ impl Session {
             info: Bytes::new(),
             data: Bytes::new(),
             features: Features::default(),
+            filter: None,
             since: request.recover.then(|| Position { offset: request.offset, epoch: request.epoch.as_str().into() }),
             expire_at: 0,
             channel: request.channel.as_str().into(),
@@ -87,14 +92,23 @@ impl Session {
         } else if !rules.may_subscribe(&request.channel, namespace, &self.user) {
             return Err(Denied::Error(Error::PERMISSION_DENIED));
         }
-        if request.tf.is_some() {
-            // No namespace allows filters yet, so a filter is refused as Centrifugo refuses it there.
-            return Err(Denied::Error(Error::BAD_REQUEST));
+        if let Some(tree) = &request.tf {
+            let filter = Some(tree).filter(|_| namespace.allows_filter()).map(Filter::compile);
+            let Some(Ok(filter)) = filter else { return Err(Denied::Error(Error::BAD_REQUEST)) };
+            subscribing.filter = Some(Arc::new(filter));
         }
         subscribing.features = namespace.features(&overrides);
         let asked =
             Asked { positioned: request.positioned, recoverable: request.recoverable, join_leave: request.join_leave };
         rules.extend(&mut subscribing.features, namespace, &self.user, asked);
+        if subscribing.features.recoverable && namespace.recovers_unasked() {
+            subscribing.since.get_or_insert_default();
+        }
+        subscribing.features.delta = namespace.grants_delta(&request.delta);
+        if subscribing.features.delta {
+            // Every publication is the base of the next, so none is left out.
+            subscribing.filter = None;
+        }
         Ok(subscribing)
     }
 
@@ -134,7 +148,7 @@ impl Session {
         let subscription = Subscription {
             channel: subscribing.channel,
             key: joined.key,
-            place: joined.place,
+            seat: joined.seat,
             info: subscribing.info,
             expiry,
             features: subscribing.features,
@@ -147,7 +161,11 @@ impl Session {
             was_recovering: subscribing.since.is_some(),
             ..SubscribeResult::default()
         };
+        result.delta = subscribing.features.delta;
         tell_position(&mut result, subscribing.features, joined.entered, subscribing.since);
+        if result.delta {
+            delta::shape_list(self.protocol(), &mut result.publications);
+        }
         if subscribing.expire_at > 0 {
             let ttl = subscribing.expire_at - cx.now.wall.seconds();
             (result.expires, result.ttl) = (true, u32::try_from(ttl.max(0)).unwrap_or(u32::MAX));
@@ -166,7 +184,13 @@ impl Subscribing {
             channel: self.channel.clone(),
             features: self.features,
             info: self.info.clone(),
-            since: since.map(|position| Since { position, publications_max }),
+            since: since.map(|position| Since {
+                position,
+                publications_max,
+                mode: self.features.recovery_mode,
+                filter: self.filter.clone(),
+            }),
+            filter: self.filter.clone(),
         }
     }
 }

@@ -23,8 +23,9 @@ impl Shard {
         for (conn, client) in self.clients() {
             for subscription in client.session.subscriptions() {
                 let feed = subscription.feed(client.session.rendition());
-                let audience = self.registry.audience(&subscription.channel, feed);
-                assert_eq!(audience.get(subscription.place as usize), Some(&conn.slot.index), "knows its place");
+                let listeners = self.registry.listeners(&subscription.channel);
+                let seated = listeners.and_then(|listeners| listeners.seated(feed, subscription.seat));
+                assert_eq!(seated, Some(conn.slot.index), "knows its seat");
                 subscriptions += 1;
             }
             let pending = client.listening.iter().flat_map(|listening| &listening.channels);

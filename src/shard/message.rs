@@ -5,6 +5,7 @@ use crate::channel::inquiry::Inquiry;
 use crate::channel::{Member, Position};
 use crate::id::{ClientId, Core, Ticket};
 use crate::proto::client::ClientInfo;
+use crate::protocol::filter::Tags;
 use crate::protocol::frame::{Block, Rendition};
 use crate::session::{Entered, Policy, Since, outside};
 use std::sync::Arc;
@@ -169,7 +170,12 @@ pub struct Departure {
 
 /// One publication in each rendition that somebody wants.
 #[derive(Clone, Default)]
-pub struct Frames([Option<Rendered>; Rendition::COUNT]);
+pub struct Frames {
+    plain: [Option<Rendered>; Rendition::COUNT],
+    deltas: Option<Box<[Option<Delta>; Rendition::COUNT]>>,
+    /// What filters look at, where the namespace has filters; `None`: no tags.
+    pub tags: Option<Arc<Tags>>,
+}
 
 /// A publication in one rendition.
 #[derive(Clone)]
@@ -180,14 +186,39 @@ pub enum Rendered {
     NotJson,
 }
 
+/// A publication for those with deltas, in one rendition.
+#[derive(Clone)]
+pub struct Delta {
+    /// For those who do not have the one before.
+    pub whole: Rendered,
+    /// For those who do; `None`: they get the whole one too.
+    pub patch: Option<Rendered>,
+}
+
 impl Frames {
+    /// Fills in a rendition for those with deltas.
+    pub fn set_delta(&mut self, rendition: Rendition, delta: Delta) {
+        self.deltas.get_or_insert_default()[rendition.index()] = Some(delta);
+    }
+
+    /// True when there is a form for those with deltas.
+    pub fn has_deltas(&self) -> bool {
+        self.deltas.is_some()
+    }
+
+    /// The renditions for those with deltas that are there.
+    pub fn deltas(&self) -> impl Iterator<Item = (Rendition, &Delta)> {
+        let place = |r: &'static Rendition| Some((*r, self.deltas.as_ref()?[r.index()].as_ref()?));
+        Rendition::ALL.iter().filter_map(place)
+    }
+
     /// Fills in a rendition.
     pub fn set(&mut self, rendition: Rendition, rendered: Rendered) {
-        self.0[rendition.index()] = Some(rendered);
+        self.plain[rendition.index()] = Some(rendered);
     }
 
     /// The renditions that are there.
     pub fn iter(&self) -> impl Iterator<Item = (Rendition, &Rendered)> {
-        Rendition::ALL.iter().filter_map(|r| self.0[r.index()].as_ref().map(|rendered| (*r, rendered)))
+        Rendition::ALL.iter().filter_map(|r| self.plain[r.index()].as_ref().map(|rendered| (*r, rendered)))
     }
 }

@@ -3,15 +3,16 @@
 use super::message::{Departure, Entry, Frames, Rendered};
 use super::{Message, Shard};
 use crate::channel::Rules;
-use crate::channel::history::Page;
+use crate::channel::features::RecoveryMode;
+use crate::channel::history::{Page, Stream};
 use crate::channel::inquiry::{Finding, Inquiry};
 use crate::channel::presence::Presence;
 use crate::id::Core;
 use crate::limits;
-use crate::proto::client::{ClientInfo, Join, Leave, Push, Reply};
+use crate::proto::client::{ClientInfo, Join, Leave, Publication, Push, Reply};
 use crate::protocol::frame::{self, Rendition};
 use crate::protocol::reply;
-use crate::session::Entered;
+use crate::session::{Entered, Since};
 use crate::tally::Action;
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -74,12 +75,7 @@ impl Shard {
         let stream = self.store.stream(channel, meta_ttl, self.now.mono, &mut self.random);
         let mut entered = Entered { top: Some(stream.top()), ..Entered::default() };
         if let Some(since) = entry.since {
-            // Who does not want the publications is told about them however many they are.
-            let limit = if since.publications_max == 0 { usize::MAX } else { since.publications_max };
-            entered.is_recovered = stream.recovers(&since.position, limit);
-            if entered.is_recovered && since.publications_max > 0 {
-                entered.publications = stream.read(&Page { since: Some(since.position.offset), ..Page::default() });
-            }
+            recover(stream, &since, &mut entered);
         }
         entered
     }
@@ -99,7 +95,7 @@ impl Shard {
     /// Those who want to know are told who has come or gone.
     pub(super) fn announce_owned(&mut self, channel: &Arc<str>, info: ClientInfo, has_come: bool) {
         let Some((name, interest)) = self.store.listeners(channel) else { return };
-        let (name, interest) = (name.clone(), interest);
+        let (name, interest) = (name.clone(), interest.clone());
         let mut push = Push { channel: name.to_string(), ..Push::default() };
         if has_come {
             self.counters.joins_sent.add(1);
@@ -162,5 +158,31 @@ impl Shard {
             return Finding::OtherEpoch;
         }
         Finding::History(publications, top)
+    }
+}
+
+/// What a subscriber that goes on from a position is told (client-protocol 4.4).
+fn recover(stream: &Stream, since: &Since, entered: &mut Entered) {
+    let wants_any = since.publications_max > 0;
+    let passes = |publication: &Publication| since.filter.as_ref().is_none_or(|f| f.matches(&publication.tags));
+    match since.mode {
+        RecoveryMode::Stream => {
+            // Who does not want the publications is told about them however many they are.
+            let limit = if wants_any { since.publications_max } else { usize::MAX };
+            entered.is_recovered = stream.recovers(&since.position, limit);
+            if entered.is_recovered && wants_any {
+                entered.publications = stream.read(&Page { since: Some(since.position.offset), ..Page::default() });
+                entered.publications.retain(passes);
+            }
+        }
+        RecoveryMode::Cache => {
+            let is_current = since.position.offset > 0 && since.position == stream.top();
+            entered.is_recovered = is_current || !stream.is_empty();
+            if !is_current && wants_any {
+                let limit = if since.filter.is_some() { since.publications_max } else { 1 };
+                let newest = stream.read(&Page { limit: Some(limit), reverse: true, ..Page::default() });
+                entered.publications.extend(newest.into_iter().find(passes));
+            }
+        }
     }
 }

@@ -1,17 +1,24 @@
 //! The path of a publication: to the owner of its channel, there into history and frames, from there to every core that
 //! listens.
 
-use super::message::{Frames, Rendered};
+use super::message::{Delta, Frames, Rendered};
 use super::{Message, Shard};
 use crate::api::Post;
 use crate::channel::Position;
+use crate::channel::interest::Interest;
 use crate::channel::store::{Appended, Keeping};
+use crate::counters::Counters;
+use crate::hub::Output;
+use crate::hub::audiences::Group;
 use crate::id::Ticket;
 use crate::proto::client::Publication;
 use crate::protocol::code::Disconnect;
 use crate::protocol::command::Protocol;
-use crate::protocol::frame::{self, Feed, Rendition};
-use crate::protocol::{payload, push};
+use crate::protocol::filter::Tags;
+use crate::protocol::frame::{self, Block, Feed, Rendition};
+use crate::protocol::{delta, payload, push};
+use bytes::Bytes;
+use smallvec::SmallVec;
 use std::sync::Arc;
 
 /// What became of a post.
@@ -47,22 +54,22 @@ impl Shard {
         }
         let skip_history = extras.as_ref().is_some_and(|extras| extras.skip_history);
         let version_epoch = extras.as_ref().map_or("", |extras| extras.version_epoch.as_str());
-        let appended = if skip_history { None } else { self.keep(&post.channel, &post.publication, version_epoch) };
-        let position = match appended {
-            Some(Appended::Outdated(top)) => {
+        let kept = if skip_history { None } else { self.keep(&post, version_epoch) };
+        let position = match kept {
+            Some((Appended::Outdated(top), _)) => {
                 self.counters.suppressed_by_version.add(1);
                 Some(top)
             }
-            Some(Appended::At(position)) => {
+            Some((Appended::At(position), base)) => {
                 post.publication.offset = position.offset;
                 if position.offset == 1 {
                     post.publication.epoch = position.epoch.to_string();
                 }
-                self.hand_out(&post);
+                self.hand_out(&post, base.as_ref());
                 Some(position)
             }
             None => {
-                self.hand_out(&post);
+                self.hand_out(&post, None);
                 None
             }
         };
@@ -73,25 +80,33 @@ impl Shard {
         position
     }
 
-    /// Keeps a publication in the history of its channel, if it has one.
-    fn keep(&mut self, channel: &str, publication: &Publication, version_epoch: &str) -> Option<Appended> {
-        let namespace = self.policy.rules.namespace(channel)?;
+    /// Keeps a publication in the history of its channel, if it has one. Also returns what a patch may be made against.
+    fn keep(&mut self, post: &Post, version_epoch: &str) -> Option<(Appended, Option<Bytes>)> {
+        let namespace = self.policy.rules.namespace(&post.channel)?;
         let keeping = Keeping { retention: namespace.retention()?, meta_ttl: namespace.meta_ttl(), version_epoch };
-        let appended = self.store.append(channel, publication, keeping, self.now.mono, &mut self.random);
+        let is_delta = post.delta || namespace.publishes_deltas();
+        let base = if is_delta { self.store.base(&post.channel) } else { None };
+        let appended = self.store.append(&post.channel, &post.publication, keeping, self.now.mono, &mut self.random);
         self.store_gauges();
-        Some(appended)
+        Some((appended, base))
     }
 
-    fn hand_out(&mut self, post: &Post) {
+    /// Encodes and sends to whoever listens. `base`: the publication that was handed out before this one, which those
+    /// with deltas have.
+    fn hand_out(&mut self, post: &Post, base: Option<&Bytes>) {
         self.counters.publications_received.add(1);
         let Some((name, interest)) = self.store.listeners(&post.channel) else {
             return self.counters.publications_without_listener.add(1);
         };
-        let name = name.clone();
+        let (name, interest) = (name.clone(), interest.clone());
         let mut frames = Frames::default();
+        frames.tags = self.tags(post);
         for rendition in Rendition::ALL.iter().filter(|r| interest.wants(**r)) {
-            let rendered = self.render(*rendition, &name, &post.publication, post.is_json);
+            let rendered = self.render(*rendition, &name, post);
             frames.set(*rendition, rendered);
+        }
+        if interest.wants_deltas() {
+            self.render_deltas(&name, &interest, post, base, &mut frames);
         }
         for core in interest.cores() {
             if core == self.core {
@@ -102,46 +117,134 @@ impl Shard {
         }
     }
 
-    fn render(&mut self, rendition: Rendition, channel: &str, publication: &Publication, is_json: bool) -> Rendered {
-        let protocol = rendition.protocol();
-        if protocol == Protocol::Json && !is_json && !payload::is_json(&publication.data, &mut self.json_scratch) {
+    /// The patch is made once; each rendition gets it, and the whole publication for those who come too late for it.
+    fn render_deltas(
+        &mut self,
+        channel: &str,
+        interest: &Interest,
+        post: &Post,
+        base: Option<&Bytes>,
+        frames: &mut Frames,
+    ) {
+        let publication = &post.publication;
+        if publication.offset == 0 {
+            self.store.interrupt(channel);
+        }
+        let patch = base.and_then(|base| delta::patch(base, &publication.data));
+        for rendition in Rendition::ALL.iter().copied().filter(|r| interest.wants_deltas_in(*r)) {
+            let protocol = rendition.protocol();
+            if protocol == Protocol::Json && !self.is_json(post) {
+                frames.set_delta(rendition, Delta { whole: Rendered::NotJson, patch: None });
+                continue;
+            }
+            let mut shaped = |patch: Option<&[u8]>| {
+                let mut publication = publication.clone();
+                delta::shape(protocol, &mut publication, patch);
+                (publication.delta, self.encode(rendition, channel, &publication))
+            };
+            let (_, whole) = shaped(None);
+            // What could not be a patch after all is whole.
+            let patch = patch.as_deref().map(|patch| shaped(Some(patch))).filter(|(is_patch, _)| *is_patch);
+            let patch = patch.map(|(_, block)| Rendered::Frame(block));
+            frames.set_delta(rendition, Delta { whole: Rendered::Frame(whole), patch });
+        }
+    }
+
+    fn is_json(&mut self, post: &Post) -> bool {
+        post.is_json || payload::is_json(&post.publication.data, &mut self.json_scratch)
+    }
+
+    /// What filters look at: copied only where somebody may have one.
+    fn tags(&self, post: &Post) -> Option<Arc<Tags>> {
+        let tags = &post.publication.tags;
+        let has_filters = || self.policy.rules.namespace(&post.channel).is_some_and(|n| n.allows_filter());
+        (!tags.is_empty() && has_filters()).then(|| Arc::new(tags.clone()))
+    }
+
+    fn render(&mut self, rendition: Rendition, channel: &str, post: &Post) -> Rendered {
+        if rendition.protocol() == Protocol::Json && !self.is_json(post) {
             return Rendered::NotJson;
         }
-        self.scratch.clear();
-        push::encode_publication(protocol, channel, publication, &mut self.scratch);
-        Rendered::Frame(frame::frame(rendition, &self.scratch))
+        Rendered::Frame(self.encode(rendition, channel, &post.publication))
     }
 
-    /// Marks the listeners of this core.
+    fn encode(&mut self, rendition: Rendition, channel: &str, publication: &Publication) -> Block {
+        self.scratch.clear();
+        push::encode_publication(rendition.protocol(), channel, publication, &mut self.scratch);
+        frame::frame(rendition, &self.scratch)
+    }
+
+    /// Marks the listeners of this core, each group with a filter only when the publication passes it.
     pub(super) fn deliver(&mut self, channel: &str, frames: &Frames) {
+        let Some(listeners) = self.registry.listeners(channel) else { return };
+        let mut marker = Marker { output: &mut self.output, counters: &self.counters, verdicts: &mut self.verdicts };
+        let (no_tags, tags) = (Tags::new(), frames.tags.as_deref());
+        let passes = |group: &&Group| group.filter.matches(tags.unwrap_or(&no_tags));
+        let groups: SmallVec<[&Group; 8]> = listeners.groups().filter(passes).collect();
         for (rendition, rendered) in frames.iter() {
-            let audiences = self.registry.audiences(channel, rendition);
-            match rendered {
-                Rendered::Frame(block) => {
-                    let frame = self.output.frame_id();
-                    for audience in audiences {
-                        let count = audience.len() as u64;
-                        self.counters.deliveries.add(count);
-                        self.counters.messages_sent.add(count);
-                        self.counters.messages_sent_bytes.add(count * block.len() as u64);
-                        self.output.broadcast(audience, frame, block);
-                    }
-                }
-                Rendered::NotJson => {
-                    let verdict = |index: &u32| (*index, Disconnect::INAPPROPRIATE_PROTOCOL);
-                    self.verdicts.extend(audiences.into_iter().flatten().map(verdict));
-                }
-            }
+            let filtered = groups.iter().flat_map(|group| group.audiences(rendition));
+            marker.mark(rendered, listeners.audiences(rendition).into_iter().chain(filtered));
+        }
+        drop(groups);
+        if frames.has_deltas() {
+            self.deliver_deltas(channel, frames);
         }
     }
 
-    /// Marks those listeners of this core who want to know of joins and leaves.
+    /// Marks the listeners with deltas: those who have the publication before this one get the patch, others the whole.
+    fn deliver_deltas(&mut self, channel: &str, frames: &Frames) {
+        let Some(listeners) = self.registry.listeners(channel) else { return };
+        let mut marker = Marker { output: &mut self.output, counters: &self.counters, verdicts: &mut self.verdicts };
+        for (rendition, delta) in frames.deltas() {
+            let [ready, fresh] = listeners.patched(rendition);
+            match &delta.patch {
+                Some(patch) => {
+                    marker.mark(patch, ready.into_iter());
+                    marker.mark(&delta.whole, fresh.into_iter());
+                }
+                None => marker.mark(&delta.whole, ready.into_iter().chain(fresh)),
+            }
+        }
+        self.registry.make_ready(channel);
+    }
+
+    /// Marks those listeners of this core who want to know of joins and leaves; filters do not concern them.
     pub(super) fn deliver_joins(&mut self, channel: &Arc<str>, frames: &Frames) {
+        let Some(listeners) = self.registry.listeners(channel) else { return };
         for (rendition, rendered) in frames.iter() {
-            let audience = self.registry.audience(channel, Feed { rendition, joins: true });
-            if let Rendered::Frame(block) = rendered {
+            let Rendered::Frame(block) = rendered else { continue };
+            let (feed, frame) = (Feed { rendition, joins: true, delta: false }, self.output.frame_id());
+            self.output.broadcast(listeners.audience(feed), frame, block);
+            self.output.broadcast(listeners.audience(Feed { delta: true, ..feed }), frame, block);
+            listeners.groups().for_each(|group| self.output.broadcast(group.audience(feed), frame, block));
+        }
+    }
+}
+
+/// What marks listeners.
+struct Marker<'a> {
+    output: &'a mut Output,
+    counters: &'a Counters,
+    verdicts: &'a mut Vec<(u32, Disconnect)>,
+}
+
+impl Marker<'_> {
+    /// One frame for several audiences. Those who cannot have it are disconnected.
+    fn mark<'b>(&mut self, rendered: &Rendered, audiences: impl Iterator<Item = &'b [u32]>) {
+        match rendered {
+            Rendered::Frame(block) => {
                 let frame = self.output.frame_id();
-                self.output.broadcast(audience, frame, block);
+                for audience in audiences {
+                    let count = audience.len() as u64;
+                    self.counters.deliveries.add(count);
+                    self.counters.messages_sent.add(count);
+                    self.counters.messages_sent_bytes.add(count * block.len() as u64);
+                    self.output.broadcast(audience, frame, block);
+                }
+            }
+            Rendered::NotJson => {
+                let verdict = |index: &u32| (*index, Disconnect::INAPPROPRIATE_PROTOCOL);
+                self.verdicts.extend(audiences.flatten().map(verdict));
             }
         }
     }

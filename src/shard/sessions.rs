@@ -168,7 +168,7 @@ impl Shard {
                 Flow::Publish(wish) => {
                     let is_json = protocol == Protocol::Json;
                     let PublishWish { channel, publication } = *wish;
-                    match self.post(Post { channel, publication, is_json, extras: None }) {
+                    match self.post(Post { channel, publication, is_json, delta: false, extras: None }) {
                         Posted::Done(_) => client.session.published(),
                         Posted::Waits(ticket) => {
                             self.publishing.insert(ticket, slot);

@@ -8,9 +8,10 @@ use super::message::{Departure, Entry};
 use super::{Message, Shard};
 use crate::channel::Member;
 use crate::conn::{Client, Listening, Pending};
+use crate::hub::audiences::Moved;
 use crate::hub::registry::{Listen, Waiting, Wish};
-use crate::id::{ChannelKey, Slot, Ticket};
-use crate::protocol::frame::Feed;
+use crate::id::{ChannelKey, Seat, Slot, Ticket};
+use crate::protocol::frame::{Feed, Rendition};
 use crate::session::{Arrival, Entered, Joined, Subscription, Wanted};
 use crate::tally::Action;
 use std::sync::Arc;
@@ -52,7 +53,7 @@ impl Shard {
 
     /// Lets one subscriber listen; `asks`: it has a question of its own for the owner.
     pub(super) fn listen_one(&mut self, slot: Slot, client: &Client, wanted: &Wanted, asks: bool) -> Listened {
-        let feed = Feed { rendition: client.session.rendition(), joins: wanted.features.push_join_leave };
+        let feed = wanted.features.feed(client.session.rendition());
         let ticket = asks.then(|| self.ticket());
         let wish = match self.registry.listen(&wanted.channel, feed, Waiting { slot, ticket }) {
             Listen::Ready(key) => return Listened::Ready(key, None),
@@ -110,10 +111,9 @@ impl Shard {
         let rendition = client.session.rendition();
         let former = client.session.take_subscription(&wanted.channel);
         if let Some(former) = &former {
-            self.leave_place(former.key, former.feed(rendition), former.place);
+            self.leave_seat(former.key, former.feed(rendition), former.seat);
         }
-        let feed = Feed { rendition, joins: wanted.features.push_join_leave };
-        let place = self.registry.join(key, feed, slot.index);
+        let seat = self.take_seat(slot, key, rendition, wanted, entered.as_ref());
         self.counters.actions.add(Action::AddSubscription);
         self.counters.subscriptions_accepted.add(1);
         if let Some(former) = former {
@@ -123,7 +123,27 @@ impl Shard {
             }
         }
         self.counters.subscriptions.set(self.registry.subscriptions() as u64);
-        Joined { key, place, entered }
+        Joined { key, seat, entered }
+    }
+
+    fn take_seat(
+        &mut self,
+        slot: Slot,
+        key: ChannelKey,
+        rendition: Rendition,
+        wanted: &Wanted,
+        entered: Option<&Entered>,
+    ) -> Seat {
+        let feed = wanted.features.feed(rendition);
+        if !feed.delta {
+            return self.registry.join(key, feed, wanted.filter.as_ref(), slot.index);
+        }
+        // The list ends with the newest publication. One that is recovered without a list may know nothing of it: an
+        // application that begins at a position that it remembers has no payload.
+        let has_base = entered.is_some_and(|entered| entered.is_recovered && !entered.publications.is_empty());
+        let (seat, moved) = self.registry.join_patched(key, feed, has_base, slot.index);
+        self.reseat(key, moved);
+        seat
     }
 
     /// The owner knows of a wish of this core: those who waited for that join, and go on when it was their last
@@ -188,7 +208,7 @@ impl Shard {
 
     /// Takes a subscription out of its audience and tells the owner what that means for others.
     pub(super) fn leave(&mut self, client: &Client, subscription: &Subscription) {
-        self.leave_place(subscription.key, subscription.feed(client.session.rendition()), subscription.place);
+        self.leave_seat(subscription.key, subscription.feed(client.session.rendition()), subscription.seat);
         self.release(subscription.key);
         // A client that was refused at the end of its `connect` was not announced.
         let is_announced = subscription.features.join_leave && client.is_counted;
@@ -200,13 +220,18 @@ impl Shard {
         self.gauges();
     }
 
-    fn leave_place(&mut self, key: ChannelKey, feed: Feed, place: u32) {
+    fn leave_seat(&mut self, key: ChannelKey, feed: Feed, seat: Seat) {
         self.counters.actions.add(Action::RemoveSubscription);
-        if let Some(moved) = self.registry.leave(key, feed, place)
-            && let Some(conn) = self.conns[moved as usize].as_mut()
-            && let Some(client) = conn.client()
-        {
-            relocate(client, key, place);
+        let moved = self.registry.leave(key, feed, seat);
+        self.reseat(key, moved);
+    }
+
+    /// Connections learn where they sit now.
+    fn reseat(&mut self, key: ChannelKey, moved: Moved) {
+        for (index, seat) in moved {
+            if let Some(client) = self.conns[index as usize].as_mut().and_then(|conn| conn.client()) {
+                relocate(client, key, seat);
+            }
         }
     }
 
@@ -229,8 +254,8 @@ impl Shard {
     fn give_up(&mut self, client: &Client, pending: Pending) {
         let rendition = client.session.rendition();
         if let Some(joined) = &pending.joined {
-            let feed = Feed { rendition, joins: pending.wanted.features.push_join_leave };
-            self.leave_place(joined.key, feed, joined.place);
+            let feed = pending.wanted.features.feed(rendition);
+            self.leave_seat(joined.key, feed, joined.seat);
             self.release(joined.key);
         }
         // The owner may have entered it already, or will before it hears of this.
@@ -303,12 +328,12 @@ fn is_entering(client: &Client, channel: &str) -> bool {
     asked.chain(granted).any(|wanted| wanted.features.presence && &*wanted.channel == channel)
 }
 
-/// A connection was moved within an audience: its session, or its unfinished wish, learns the new place.
-fn relocate(client: &mut Client, key: ChannelKey, place: u32) {
-    client.session.relocate(key, place);
+/// A connection was moved within an audience: its session, or its unfinished wish, learns the new seat.
+fn relocate(client: &mut Client, key: ChannelKey, seat: Seat) {
+    client.session.relocate(key, seat);
     for pending in client.listening.iter_mut().flat_map(|listening| &mut listening.channels) {
         if let Some(joined) = pending.joined.as_mut().filter(|joined| joined.key == key) {
-            joined.place = place;
+            joined.seat = seat;
         }
     }
 }

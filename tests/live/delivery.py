@@ -5,7 +5,7 @@ import time
 import cent
 
 from harness import KEY, PATIENCE, expect, in_thread, jwt
-from subscribers import KINDS, stop_all, subscribers
+from subscribers import KINDS, JavaScript, Raw, stop_all, subscribers
 
 SUBSCRIBERS_PER_KIND = 4  # enough for every core to get some
 
@@ -73,10 +73,32 @@ async def what_is_not_permitted_is_refused_with_its_code(server):
         await bad.stop()
 
 
+async def patches_become_whole_documents_again(server):
+    """Clients with deltas come before and between the publications; a raw connection sees that patches are sent."""
+    client, raw = api(server), Raw(server.websocket, "")
+    await raw.start()
+    await raw.command({"id": 2, "subscribe": {"channel": "delta:doc", "delta": "fossil"}})
+    made, marks = [], []
+    for n in range(8):
+        late = [JavaScript(server.websocket, protobuf, "delta:doc") for protobuf in (False, True) for _ in range(2)] if n % 3 == 0 else []
+        for one in late:
+            await one.start()
+            await one.next("subscribed")
+        made += late
+        document = {"n": n, "text": "жäé€😀 <&> " * 20, "changes": "ю" * n}
+        await in_thread(client.publish, cent.PublishRequest(channel="delta:doc", data=document))
+        for one in made:
+            expect("the document", await one.next("publication"), document)
+        marks.append((await raw.next_push())["pub"].get("delta", False))
+    expect("patches after the first publication", marks, [False] + [True] * 7)
+    await stop_all([*made, raw])
+
+
 CHECKS = [
     publications_of_cent_reach_every_kind_of_subscriber,
     publications_of_clients_reach_every_kind_of_subscriber,
     broadcast_batch_and_info_have_their_effect,
     tokens_name_the_user,
+    patches_become_whole_documents_again,
     what_is_not_permitted_is_refused_with_its_code,
 ]

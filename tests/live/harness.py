@@ -38,6 +38,7 @@ CONFIG = {
             {"name": "pres", **OPEN, "presence": True},
             {"name": "rec", **OPEN, **HISTORY, "force_recovery": True},
             {"name": "plain", **OPEN},
+            {"name": "delta", **OPEN, **HISTORY, "force_recovery": True, "allowed_delta_types": ["fossil"], "delta_publish": True},
         ]
     },
 }

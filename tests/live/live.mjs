@@ -19,7 +19,8 @@ client.on('subscribed', ctx => say('server_subscribed', {
 }));
 client.on('unsubscribed', ctx => say('server_unsubscribed', ctx.channel));
 client.on('publication', ctx => say('server_publication', decode(ctx.data)));
-const subscription = client.newSubscription(channel);
+// Channels of this namespace are listened to with deltas.
+const subscription = client.newSubscription(channel, channel.startsWith('delta:') ? { delta: 'fossil' } : {});
 subscription.on('subscribed', () => say('subscribed'));
 subscription.on('unsubscribed', ctx => say('unsubscribed', [ctx.code, ctx.reason]));
 subscription.on('error', ctx => say('error', ctx.error));

@@ -1,0 +1,242 @@
+//! The listeners of one channel on this core: an audience per feed, and such audiences once more for each filter.
+//! Feeds with deltas have no filters: every publication is the base of the next (client-protocol 4.8).
+//!
+//! Subscribers that ask for the same filter stand together, so a publication is judged once per filter and not per
+//! subscriber (client-protocol 4.8). Channels without
+//! filters and deltas pay for them with two empty pointers.
+
+use super::patched::Patched;
+use crate::id::Seat;
+use crate::protocol::filter::Filter;
+use crate::protocol::frame::{Feed, Rendition};
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+use smallvec::SmallVec;
+use std::sync::Arc;
+
+/// Connections by feed without deltas.
+type ByFeed = [Vec<u32>; Feed::PLAIN];
+
+/// Connections that sit somewhere else now.
+pub type Moved = SmallVec<[(u32, Seat); 2]>;
+
+/// All listeners of a channel.
+#[derive(Default)]
+pub struct Audiences {
+    plain: ByFeed,
+    filters: Option<Box<Filters>>,
+    deltas: Option<Box<[Patched; Feed::PLAIN]>>,
+}
+
+/// Those with filters.
+#[derive(Default)]
+struct Filters {
+    groups: Vec<Option<Group>>,
+    free: Vec<u32>,
+    /// Place in `groups`.
+    by_filter: HashMap<Arc<Filter>, u32, RandomState>,
+    /// How many there are of each feed.
+    seats: [u32; Feed::PLAIN],
+}
+
+/// Those with the same filter.
+pub struct Group {
+    /// What a publication has to pass.
+    pub filter: Arc<Filter>,
+    members: ByFeed,
+}
+
+impl Group {
+    /// The connections that listen with `feed`.
+    pub fn audience(&self, feed: Feed) -> &[u32] {
+        &self.members[feed.index()]
+    }
+
+    /// The connections that get publications in `rendition`: those without and those with joins.
+    pub fn audiences(&self, rendition: Rendition) -> [&[u32]; 2] {
+        of_rendition(&self.members, rendition)
+    }
+}
+
+fn of_rendition(members: &ByFeed, rendition: Rendition) -> [&[u32]; 2] {
+    [false, true].map(|joins| &members[Feed { rendition, joins, delta: false }.index()][..])
+}
+
+impl Audiences {
+    /// The connections that listen with `feed` and without a filter.
+    pub fn audience(&self, feed: Feed) -> &[u32] {
+        match (feed.delta, &self.deltas) {
+            (false, _) => &self.plain[feed.index()],
+            (true, Some(deltas)) => deltas[feed.plain_index()].members(),
+            (true, None) => &[],
+        }
+    }
+
+    /// The connections with deltas that get publications in `rendition`: those that can take a patch, and those that
+    /// need a whole publication first.
+    pub fn patched(&self, rendition: Rendition) -> [[&[u32]; 2]; 2] {
+        let halves = [false, true].map(|joins| {
+            let place = Feed { rendition, joins, delta: true }.plain_index();
+            self.deltas.as_ref().map_or((&[][..], &[][..]), |deltas| deltas[place].split())
+        });
+        [halves.map(|(ready, _)| ready), halves.map(|(_, fresh)| fresh)]
+    }
+
+    /// All have got a publication: the next patch is for them too.
+    pub fn make_ready(&mut self) {
+        self.deltas.iter_mut().flat_map(|deltas| deltas.iter_mut()).for_each(Patched::make_ready);
+    }
+
+    /// The connections without a filter that get publications in `rendition`: those without and those with joins.
+    pub fn audiences(&self, rendition: Rendition) -> [&[u32]; 2] {
+        of_rendition(&self.plain, rendition)
+    }
+
+    /// Those with filters.
+    pub fn groups(&self) -> impl Iterator<Item = &Group> {
+        self.filters.iter().flat_map(|filters| filters.groups.iter().flatten())
+    }
+
+    /// How many listen with `feed`.
+    pub fn count(&self, feed: Feed) -> usize {
+        let seats = |filters: &Filters| if feed.delta { 0 } else { filters.seats[feed.index()] };
+        self.audience(feed).len() + self.filters.as_deref().map_or(0, seats) as usize
+    }
+
+    /// The connection on a seat.
+    pub fn seated(&self, feed: Feed, seat: Seat) -> Option<u32> {
+        let audience = match seat.group.checked_sub(1) {
+            None => self.audience(feed),
+            Some(group) => self.filters.as_ref()?.groups.get(group as usize)?.as_ref()?.audience(feed),
+        };
+        audience.get(seat.place as usize).copied()
+    }
+
+    /// `is_ready`: the connection has the publication that the next patch is made against.
+    pub(super) fn join_patched(&mut self, feed: Feed, is_ready: bool, index: u32) -> (Seat, Moved) {
+        let deltas = self.deltas.get_or_insert_default();
+        let (place, moved) = deltas[feed.plain_index()].join(index, is_ready);
+        (Seat { group: 0, place }, seats(moved))
+    }
+
+    pub(super) fn join(&mut self, feed: Feed, filter: Option<&Arc<Filter>>, index: u32) -> Seat {
+        let (group, audience) = match filter {
+            None => (0, &mut self.plain[feed.index()]),
+            Some(filter) => {
+                let filters = self.filters.get_or_insert_default();
+                let group = filters.group(filter);
+                filters.seats[feed.index()] += 1;
+                let Some(members) = &mut filters.groups[group as usize] else { unreachable!("just found") };
+                (group + 1, &mut members.members[feed.index()])
+            }
+        };
+        audience.push(index);
+        Seat { group, place: audience.len() as u32 - 1 }
+    }
+
+    /// Empties a seat. Returns the connections that were moved by this.
+    pub(super) fn leave(&mut self, feed: Feed, seat: Seat) -> Moved {
+        if feed.delta {
+            let Some(deltas) = &mut self.deltas else { unreachable!("somebody has deltas") };
+            let moved = deltas[feed.plain_index()].leave(seat.place);
+            if deltas.iter().all(|patched| patched.members().is_empty()) {
+                self.deltas = None;
+            }
+            return seats(moved);
+        }
+        let moved = match (seat.group.checked_sub(1), &mut self.filters) {
+            (None, _) => leave(&mut self.plain[feed.index()], seat.place),
+            (Some(group), Some(filters)) => {
+                let moved = filters.leave(group, feed, seat.place);
+                if filters.by_filter.is_empty() {
+                    self.filters = None;
+                }
+                moved
+            }
+            (Some(_), None) => unreachable!("somebody has a filter"),
+        };
+        moved.map(|(index, _)| (index, seat)).into_iter().collect()
+    }
+}
+
+/// Places of feeds with deltas as seats.
+fn seats(moved: super::patched::Moved) -> Moved {
+    moved.into_iter().map(|(index, place)| (index, Seat { group: 0, place })).collect()
+}
+
+/// Takes out who is at `place`, and tells who is there now.
+pub(super) fn leave(audience: &mut Vec<u32>, place: u32) -> Option<(u32, u32)> {
+    audience.swap_remove(place as usize);
+    // A busy channel that became quiet gives its room back.
+    if audience.capacity() > 64 && audience.len() < audience.capacity() / 4 {
+        audience.shrink_to(audience.len() * 2);
+    }
+    audience.get(place as usize).map(|index| (*index, place))
+}
+
+impl Filters {
+    /// The place of a filter's group, which is made when it is the first of its kind.
+    fn group(&mut self, filter: &Arc<Filter>) -> u32 {
+        if let Some(group) = self.by_filter.get(filter) {
+            return *group;
+        }
+        let group = Some(Group { filter: filter.clone(), members: ByFeed::default() });
+        let place = match self.free.pop() {
+            Some(place) => {
+                self.groups[place as usize] = group;
+                place
+            }
+            None => {
+                self.groups.push(group);
+                self.groups.len() as u32 - 1
+            }
+        };
+        self.by_filter.insert(filter.clone(), place);
+        place
+    }
+
+    fn leave(&mut self, place: u32, feed: Feed, seat: u32) -> Option<(u32, u32)> {
+        let Some(group) = &mut self.groups[place as usize] else { unreachable!("somebody sits there") };
+        self.seats[feed.index()] -= 1;
+        let moved = leave(&mut group.members[feed.index()], seat);
+        if group.members.iter().all(Vec::is_empty) {
+            self.by_filter.remove(&group.filter);
+            self.groups[place as usize] = None;
+            self.free.push(place);
+        }
+        moved
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::client::FilterNode;
+
+    const JSON: Feed = Feed { rendition: Rendition::JsonWebSocket, joins: false, delta: false };
+
+    fn filter(val: &str) -> Arc<Filter> {
+        let node = FilterNode { key: "k".into(), cmp: "eq".into(), val: val.into(), ..FilterNode::default() };
+        Arc::new(Filter::compile(&node).expect("good"))
+    }
+
+    #[test]
+    fn equal_filters_share_one_group_which_goes_with_its_last_member() {
+        let mut audiences = Audiences::default();
+        let first = audiences.join(JSON, Some(&filter("a")), 1);
+        let second = audiences.join(JSON, Some(&filter("a")), 2);
+        let other = audiences.join(JSON, Some(&filter("b")), 3);
+        let plain = audiences.join(JSON, None, 4);
+        assert_eq!((first.group, second.group, other.group, plain.group), (1, 1, 2, 0));
+        assert_eq!((audiences.groups().count(), audiences.count(JSON)), (2, 4));
+        assert_eq!(audiences.leave(JSON, first)[..], [(2, first)]);
+        assert_eq!(audiences.seated(JSON, first), Some(2));
+        assert!(audiences.leave(JSON, first).is_empty());
+        assert_eq!(audiences.join(JSON, Some(&filter("c")), 5).group, 1, "the room is used again");
+        for (seat, left) in [(Seat { group: 1, place: 0 }, 2), (other, 1), (plain, 0)] {
+            audiences.leave(JSON, seat);
+            assert_eq!(audiences.count(JSON), left);
+        }
+        assert!(audiences.filters.is_none(), "nothing is left of filters");
+    }
+}
