@@ -15,7 +15,20 @@
 //! | every call is answered | `calls` |
 //! | nothing leaks: at rest nobody waits, without clients nothing is remembered | `Shard::check_at_rest`, `check_empty` |
 //!
-//! MUTATIONS
+//! That it would notice was tried by hand, with 1,000 seeds on 1, 2 and 5 cores. The first failing seed when …
+//!
+//! | change | seed (cores) | says |
+//! |---|---|---|
+//! | one of 97 `Entered` is dropped | 2 (5), 1 (2) | a subscriber or an errand waits; the world does not come to rest |
+//! | one of 31 `Depart` is dropped | 4 (5), 0 (2) | presence is who is subscribed; joins less leaves are who is there |
+//! | `Listening` of several channels holds no output | 0 (5), 6 (2) | nothing goes ahead of the reply to connect |
+//! | acts do not wait for owners (`departures.add`) | 371 (5) | a probe sees what it has been told |
+//! | `is_entering` is always false | 97 (5), 461 (2) | presence is who is subscribed with presence |
+//! | an act does not wait for its grants | 0 | grants without an act |
+//! | `Stream::recovers` reaches one publication too far | 106 (1), 511 (2), 773 (5) | the recovered list has a gap |
+//! | `Entered` tells a top that is one too low | 0 | a client has a gap |
+//! | a repeat of a key is told no position | 0 (5), 1 (1) | positions of a key differ |
+//! | a channel with listeners loses its position in time | 96 (1), 88 (2), 555 (5) | another epoch |
 
 mod calls;
 mod check_delivery;
