@@ -58,7 +58,7 @@ fn the_tools_say_what_is_wrong_and_exit_with_one() {
         (&["publish", "open:a", "1", "--key", "k", "--url", "ftp://x"], "is no URL"),
         (&["watch", "nope:a", "--url", &url], "nope:a: 102 unknown channel"),
         (&["watch", "open:a", "--token", "x", "--url", &url], "disconnected: 3500 invalid token"),
-        (&["watch", "open:a", "--url", &api.replace("http", "ws")], "the server answers 404"),
+        (&["watch", "open:a", "--url", &api.replace("http", "ws")], "the server answers 405"),
     ];
     for (arguments, part) in rows {
         let output = tool(arguments).output().expect("ended");
