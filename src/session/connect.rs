@@ -1,7 +1,7 @@
 //! `connect`: who the client is, and what it is told (client-protocol 3.1).
 
 use super::outside::Held;
-use super::{Context, Flow, Joined, Session, Since, State, Subscription, Waiting, Wanted, reply_to, subscribe};
+use super::{Context, Flow, Joined, Session, State, Subscription, Waiting, Wanted, reply_to, subscribe};
 use crate::auth::{ConnectionClaims, Need, Said, TokenError};
 use crate::channel::features::Overrides;
 use crate::channel::{Features, Position};
@@ -184,20 +184,7 @@ fn granting(channel: &str, granted: Granted, request: &ConnectRequest, cx: &Cont
 
 impl Granting {
     fn wanted(&self, cx: &Context<'_>) -> Wanted {
-        let publications_max = cx.policy.client.recovery_max_publication_limit;
-        let since = self.since.clone().filter(|_| self.features.recoverable);
-        Wanted {
-            channel: self.channel.clone(),
-            features: self.features,
-            info: self.granted.info.clone(),
-            since: since.map(|position| Since {
-                position,
-                publications_max,
-                mode: self.features.recovery_mode,
-                filter: None,
-            }),
-            filter: None,
-        }
+        subscribe::wanted(&self.channel, self.features, &self.granted.info, self.since.as_ref(), None, cx)
     }
 }
 

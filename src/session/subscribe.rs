@@ -178,21 +178,26 @@ impl Session {
 
 impl Subscribing {
     fn wanted(&self, cx: &Context<'_>) -> Wanted {
-        let publications_max = cx.policy.client.recovery_max_publication_limit;
-        let since = self.since.clone().filter(|_| self.features.recoverable);
-        Wanted {
-            channel: self.channel.clone(),
-            features: self.features,
-            info: self.info.clone(),
-            since: since.map(|position| Since {
-                position,
-                publications_max,
-                mode: self.features.recovery_mode,
-                filter: self.filter.clone(),
-            }),
-            filter: self.filter.clone(),
-        }
+        wanted(&self.channel, self.features, &self.info, self.since.as_ref(), self.filter.as_ref(), cx)
     }
+}
+
+/// What the owner of a channel is asked for; a position counts only where the channel recovers.
+pub(super) fn wanted(
+    channel: &Arc<str>,
+    features: Features,
+    info: &Bytes,
+    since: Option<&Position>,
+    filter: Option<&Arc<Filter>>,
+    cx: &Context<'_>,
+) -> Wanted {
+    let since = since.filter(|_| features.recoverable).map(|position| Since {
+        position: position.clone(),
+        publications_max: cx.policy.client.recovery_max_publication_limit,
+        mode: features.recovery_mode,
+        filter: filter.cloned(),
+    });
+    Wanted { channel: channel.clone(), features, info: info.clone(), since, filter: filter.cloned() }
 }
 
 /// What the reply says of positions (client-protocol 4.4): a recovered client is told its own offset and advances by
