@@ -10,7 +10,7 @@ use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Stands for a value that differs from run to run.
 const ANY: &str = "…";
@@ -119,6 +119,21 @@ impl Drop for Watcher {
     }
 }
 
+/// `info` has `uptime` from the first second on, as every server has that somebody looks at.
+fn wait_for_uptime(server: &Server, folder: &Path) {
+    let examples = examples();
+    let (info, _) = examples.iter().find(|(command, _)| command.contains("/api/info")).expect("on the page");
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let output = shell(info, server, folder).output().expect("a shell");
+        let text = String::from_utf8_lossy(&output.stdout);
+        if text.contains("\"uptime\"") {
+            return;
+        }
+        assert!(Instant::now() < deadline, "no uptime in {text}");
+    }
+}
+
 #[test]
 fn every_example_gives_the_answer_that_the_page_shows() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -127,7 +142,7 @@ fn every_example_gives_the_answer_that_the_page_shows() {
     std::fs::write(folder.path().join(".curlrc"), "no-progress-meter\n").expect("written");
     let server = Server::start(&config, 2);
     let _watcher = Watcher::start(&server, folder.path());
-    std::thread::sleep(Duration::from_millis(1100)); // `uptime` is there from the first second on.
+    wait_for_uptime(&server, folder.path());
     let mut wrong = Vec::new();
     for (command, answer) in examples() {
         let output = shell(command, &server, folder.path()).output().expect("a shell");
