@@ -44,8 +44,9 @@ pub fn document(prefix: &str) -> String {
 
 /// The file that describes the API.
 fn api_file() -> FileDescriptorProto {
-    let set = FileDescriptorSet::decode(DESCRIPTORS).expect("made by `make proto`");
-    set.file.into_iter().find(|file| file.name() == "api.proto").expect("the API is one of the files")
+    let set =
+        FileDescriptorSet::decode(DESCRIPTORS).expect("committed bytes, kept fresh by tests/proto_fresh.rs: no input");
+    set.file.into_iter().find(|file| file.name() == "api.proto").expect("in the committed set: no input")
 }
 
 fn path(name: &str, rpc: &str) -> Value {
@@ -110,7 +111,11 @@ fn schemas(file: &FileDescriptorProto) -> BTreeMap<String, Value> {
         if done.contains_key(&name) {
             continue;
         }
-        let message = file.message_type.iter().find(|message| message.name() == name).expect("a message of the file");
+        let message = file
+            .message_type
+            .iter()
+            .find(|message| message.name() == name)
+            .expect("METHODS and fields name messages of the file");
         wanted.extend(fields(message).filter_map(|field| held(message, field)));
         done.insert(name, schema(message));
     }
