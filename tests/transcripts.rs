@@ -7,23 +7,33 @@
 //! ```text
 //! → {"id":1,"connect":{}}        the client sends one message; ⏎ stands for a newline in it
 //! ← {"id":1,"connect":{…}}       the server sends this message; "<CID>" and its like match and are remembered
-//! ⇠ {"push":…}                  the same, byte for byte (JSON only)
+//! ⇠ {"push":…}                  the same, byte for byte
+//! ⇠ 04 08 02 32 00               the same in Protobuf with its length, in hexadecimal; __ any byte, … any rest
+//! ⇢ 0c 08 02 …                   the client sends these bytes
 //! ⊗ 3501 bad request             the server closes with this code and reason
 //! ∅                              the server has sent nothing (virtual time only) or TCP has ended without a close frame
 //! ✂                              the client ends its connection
 //! advance 25s                    time passes (virtual time only: such a dialogue is not played on the real binary)
 //! api publish {…} ⇒ {…}          a call of the server API and its answer
-//! only json | only pure          where the dialogue makes sense
+//! only json | only protobuf | only pure
+//!                                where the dialogue makes sense
+//! ⚙ {"client":{…}}               options of this dialogue, on top of the common configuration
 //! query ?format=protobuf         of the next connection
+//! field Origin: https://a        of the next connection's request
+//! speak protobuf | speak json    the next connection does, whatever the play does
+//! ⊘ 403                          the request of the connection was answered with this status
 //! ```
 //!
 //! In a sent line `<jwt {"sub":"42","exp":"now+60"}>` stands for a token under the key `secret`, `"<now+60>"` for a time
 //! in Unix seconds and `§`, in any line, for a number that no other play has: channels with history and users that the
-//! API is told about are named with it, since one real server plays them all.
+//! API is told about are named with it, since one real server plays all dialogues with the same options. `«x 100»` is a
+//! hundred times `x`.
 
 mod common;
 #[path = "transcripts/player.rs"]
 mod player;
+
+use std::collections::BTreeMap;
 
 use player::{Dialogue, Encoding, Live, Player, PureLink};
 
@@ -42,17 +52,23 @@ fn dialogues() -> Vec<Dialogue> {
 fn play_pure(cores: usize) {
     for dialogue in dialogues() {
         for encoding in dialogue.encodings() {
-            let settings = player::settings(CONFIG);
+            let settings = player::settings(&dialogue.config(CONFIG));
             Player::new(PureLink::new(&settings, cores), encoding).play(&dialogue);
         }
     }
 }
 
 fn play_live(cores: usize) {
-    let server = common::server::Server::start(CONFIG, cores);
+    let mut by_config: BTreeMap<String, Vec<Dialogue>> = BTreeMap::new();
     for dialogue in dialogues().into_iter().filter(|dialogue| !dialogue.is_pure()) {
-        for encoding in dialogue.encodings() {
-            Player::new(Live::new(&server), encoding).play(&dialogue);
+        by_config.entry(dialogue.config(CONFIG)).or_default().push(dialogue);
+    }
+    for (config, dialogues) in by_config {
+        let server = common::server::Server::start(&config, cores);
+        for dialogue in &dialogues {
+            for encoding in dialogue.encodings() {
+                Player::new(Live::new(&server), encoding).play(dialogue);
+            }
         }
     }
 }

@@ -32,21 +32,40 @@ enum Line {
     Nothing(usize),
     HangUp(usize),
     Advance(Duration),
-    Api { method: String, body: String, answer: String },
+    Api {
+        method: String,
+        body: String,
+        answer: String,
+    },
     Query(String),
+    /// A field of the next connection's request.
+    Field(String),
+    /// The next connection speaks this, whatever the play does.
+    Speak(Encoding),
+    /// The request of the connection was answered with this status.
+    Status(usize, u16),
 }
 
 #[derive(Clone, Debug)]
 pub struct Dialogue {
     name: String,
     lines: Vec<Line>,
-    only_json: bool,
+    only: Option<Encoding>,
     only_pure: bool,
+    /// On top of the common configuration.
+    options: Value,
 }
 
 impl Dialogue {
     pub fn encodings(&self) -> Vec<Encoding> {
-        if self.only_json { vec![Encoding::Json] } else { vec![Encoding::Json, Encoding::Protobuf] }
+        self.only.map_or(vec![Encoding::Json, Encoding::Protobuf], |only| vec![only])
+    }
+
+    /// The common configuration with what this dialogue says beside.
+    pub fn config(&self, common: &str) -> String {
+        let mut config: Value = serde_json::from_str(common).expect("JSON");
+        merge(&mut config, &self.options);
+        config.to_string()
     }
 
     pub fn is_pure(&self) -> bool {
@@ -64,12 +83,17 @@ pub fn parse(path: &Path) -> Vec<Dialogue> {
         }
         if let Some(name) = line.strip_prefix("# ") {
             let name = format!("{}:{number} {name}", path.file_name().expect("a name").to_string_lossy());
-            dialogues.push(Dialogue { name, lines: Vec::new(), only_json: false, only_pure: false });
+            dialogues.push(Dialogue { name, lines: Vec::new(), only: None, only_pure: false, options: Value::Null });
             continue;
         }
         let dialogue = dialogues.last_mut().unwrap_or_else(|| panic!("{path:?}:{number}: no dialogue has begun"));
         match line {
-            "only json" => dialogue.only_json = true,
+            "only json" => dialogue.only = Some(Encoding::Json),
+            "only protobuf" => dialogue.only = Some(Encoding::Protobuf),
+            _ if line.starts_with('⚙') => {
+                let options = serde_json::from_str(line.trim_start_matches('⚙'));
+                dialogue.options = options.unwrap_or_else(|e| panic!("{path:?}:{number}: {e}"));
+            }
             "only pure" => dialogue.only_pure = true,
             _ => dialogue.lines.push(parse_line(line).unwrap_or_else(|| panic!("{path:?}:{number}: {line}"))),
         }
@@ -95,6 +119,14 @@ fn parse_line(line: &str) -> Option<Line> {
     if let Some(rest) = line.strip_prefix("query ") {
         return Some(Line::Query(rest.into()));
     }
+    if let Some(rest) = line.strip_prefix("field ") {
+        return Some(Line::Field(format!("{rest}\r\n")));
+    }
+    match line {
+        "speak protobuf" => return Some(Line::Speak(Encoding::Protobuf)),
+        "speak json" => return Some(Line::Speak(Encoding::Json)),
+        _ => {}
+    }
     let (who, line) = match line.chars().next()? {
         digit @ '1'..='9' => (digit as usize - '1' as usize, &line[1..]),
         _ => (0, line),
@@ -113,6 +145,7 @@ fn parse_line(line: &str) -> Option<Line> {
             let (code, reason) = rest.split_once(' ').unwrap_or((rest, ""));
             Line::Close(who, code.parse().ok()?, reason.into())
         }
+        "⊘" => Line::Status(who, rest.parse().ok()?),
         "∅" => Line::Nothing(who),
         "✂" => Line::HangUp(who),
         _ => return None,
@@ -227,13 +260,24 @@ fn request(method: &str, body: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-/// The settings of the dialogues' configuration.
+fn merge(into: &mut Value, from: &Value) {
+    match (into, from) {
+        (Value::Object(into), Value::Object(from)) => {
+            from.iter().for_each(|(key, value)| merge(into.entry(key).or_insert(Value::Null), value));
+        }
+        (_, Value::Null) => {}
+        (into, from) => *into = from.clone(),
+    }
+}
+
+/// The settings of a configuration.
 pub fn settings(config: &str) -> Settings {
     crate::common::load(config)
 }
 
 struct Connection {
     link: usize,
+    encoding: Encoding,
     peer: Peer,
     arrived: VecDeque<Arrival>,
 }
@@ -242,7 +286,10 @@ pub struct Player<L> {
     link: L,
     encoding: Encoding,
     connections: Vec<Connection>,
+    /// Of the next connection.
     query: String,
+    fields: String,
+    speak: Option<Encoding>,
     names: BTreeMap<String, Value>,
     /// Stands for § in this play: what a server remembers of channels and users is not met again.
     number: String,
@@ -252,7 +299,16 @@ impl<L: Link> Player<L> {
     pub fn new(link: L, encoding: Encoding) -> Player<L> {
         static PLAYS: AtomicUsize = AtomicUsize::new(0);
         let number = PLAYS.fetch_add(1, Ordering::Relaxed).to_string();
-        Player { link, encoding, connections: Vec::new(), query: String::new(), names: BTreeMap::new(), number }
+        Player {
+            link,
+            encoding,
+            connections: Vec::new(),
+            query: String::new(),
+            fields: String::new(),
+            speak: None,
+            names: BTreeMap::new(),
+            number,
+        }
     }
 
     pub fn play(&mut self, dialogue: &Dialogue) {
@@ -265,6 +321,12 @@ impl<L: Link> Player<L> {
     fn line(&mut self, line: &Line, context: &str) {
         match line {
             Line::Query(query) => self.query = query.clone(),
+            Line::Field(field) => self.fields += field,
+            Line::Speak(encoding) => self.speak = Some(*encoding),
+            Line::Status(who, status) => {
+                self.next(*who);
+                assert_eq!(self.connections[*who].peer.status, *status, "{context}");
+            }
             Line::Advance(delay) => self.link.advance(*delay),
             Line::HangUp(who) => {
                 let link = self.connection(*who).link;
@@ -280,13 +342,14 @@ impl<L: Link> Player<L> {
             Line::Binary(who, bytes) => self.send_frame(*who, Opcode::Binary, bytes),
             Line::Expect(who, text) => {
                 let arrival = self.next(*who);
-                let got = self.value(arrival, context);
+                let got = self.value(*who, arrival, context);
                 self.compare(text, &got, context);
             }
             Line::ExpectBytes(who, text) => match self.next(*who) {
                 Some(Arrival::Text(got)) => {
                     assert_eq!(String::from_utf8_lossy(&got), self.fill_in(text), "{context}");
                 }
+                Some(Arrival::Binary(got)) => assert!(are_bytes(text, &got), "{context}: {got:02x?}"),
                 other => panic!("{context}: {other:?}"),
             },
             Line::Close(who, code, reason) => match self.next(*who) {
@@ -306,18 +369,20 @@ impl<L: Link> Player<L> {
         while self.connections.len() <= who {
             let link = self.link.open();
             let mut query = std::mem::take(&mut self.query);
-            if self.encoding == Encoding::Protobuf {
+            let encoding = self.speak.take().unwrap_or(self.encoding);
+            let fields = std::mem::take(&mut self.fields);
+            if encoding == Encoding::Protobuf && !fields.contains("centrifuge-protobuf") {
                 query = format!("{}{}cf_protocol=protobuf", query, if query.is_empty() { "?" } else { "&" });
             }
-            self.link.send(link, upgrade(&query, ""));
-            self.connections.push(Connection { link, peer: Peer::default(), arrived: VecDeque::new() });
+            self.link.send(link, upgrade(&query, &fields));
+            self.connections.push(Connection { link, encoding, peer: Peer::default(), arrived: VecDeque::new() });
         }
         &mut self.connections[who]
     }
 
     fn send(&mut self, who: usize, text: &str) {
         let text = self.fill_in(text);
-        match self.encoding {
+        match self.connection(who).encoding {
             Encoding::Json => self.send_frame(who, Opcode::Text, text.as_bytes()),
             Encoding::Protobuf => {
                 let mut bytes = Vec::new();
@@ -339,6 +404,12 @@ impl<L: Link> Player<L> {
     /// Tokens, times and remembered names in a line that is sent.
     fn fill_in(&self, text: &str) -> String {
         let mut out = text.replace('§', &self.number);
+        while let Some(at) = out.find('«') {
+            let end = at + out[at..].find('»').expect("the end of the repetition");
+            let (what, times) = out[at + '«'.len_utf8()..end].split_once(' ').expect("what, how often");
+            let repeated = what.repeat(times.parse().expect("a number"));
+            out.replace_range(at..end + '»'.len_utf8(), &repeated);
+        }
         while let Some(at) = out.find("\"<now") {
             let end = at + out[at..].find('>').expect("the end of the time") + 2;
             let offset: i64 = out[at + 5..end - 2].parse().expect("an offset");
@@ -369,13 +440,14 @@ impl<L: Link> Player<L> {
         }
     }
 
-    fn value(&self, arrival: Option<Arrival>, context: &str) -> Value {
-        match (arrival, self.encoding) {
+    fn value(&self, who: usize, arrival: Option<Arrival>, context: &str) -> Value {
+        match (arrival, self.connections[who].encoding) {
             (Some(Arrival::Text(text)), Encoding::Json) => {
                 serde_json::from_slice(&text).unwrap_or_else(|e| panic!("{context}: {e}"))
             }
             (Some(Arrival::Binary(bytes)), Encoding::Protobuf) => {
-                let reply = Reply::decode(bytes.as_slice()).unwrap_or_else(|e| panic!("{context}: {e}"));
+                let reply =
+                    Reply::decode_length_delimited(bytes.as_slice()).unwrap_or_else(|e| panic!("{context}: {e}"));
                 let mut text = Vec::new();
                 corecast::protocol::reply::encode_reply(corecast::protocol::command::Protocol::Json, &reply, &mut text)
                     .unwrap_or_else(|_| panic!("{context}: not JSON"));
@@ -425,14 +497,23 @@ fn split(arrival: Arrival) -> Vec<Arrival> {
         Arrival::Binary(bytes) => {
             let (mut rest, mut all) = (bytes.as_slice(), Vec::new());
             while !rest.is_empty() {
-                let len = prost::decode_length_delimiter(&mut rest).expect("a length");
-                all.push(Arrival::Binary(rest[..len].to_vec()));
-                rest = &rest[len..];
+                let len = prost::decode_length_delimiter(rest).expect("a length");
+                let (message, others) = rest.split_at(prost::length_delimiter_len(len) + len);
+                all.push(Arrival::Binary(message.to_vec()));
+                rest = others;
             }
             all
         }
         other => vec![other],
     }
+}
+
+/// True when the bytes are these: pairs of hexadecimal digits, `__` for any byte, `…` for any rest.
+fn are_bytes(pattern: &str, got: &[u8]) -> bool {
+    let is_open = pattern.ends_with('…');
+    let pairs: Vec<&str> = pattern.trim_end_matches('…').split_whitespace().collect();
+    let fits = |(pair, byte): (&&str, &u8)| *pair == "__" || u8::from_str_radix(pair, 16).expect("hex") == *byte;
+    (pairs.len() == got.len() || (is_open && pairs.len() < got.len())) && pairs.iter().zip(got).all(fits)
 }
 
 /// A token; `"now+60"` in the claims is a time.
