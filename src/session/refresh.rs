@@ -21,10 +21,11 @@ impl Session {
             Err(TokenError::BadInfo) => return self.error(id, Error::INTERNAL),
             Err(TokenError::Needs(need)) => return self.wait_for(id, *need, Held::Refresh(token.into())),
         };
-        // The channels of a token belong to the connection; another set wants another connection.
-        let is_same = claims.subs.len() == self.token_channels.len()
-            && self.token_channels.iter().all(|name| claims.subs.contains_key(&**name) && self.find(name).is_some());
-        if !is_same {
+        // The channels of a token belong to the connection; another set wants another connection. What the client has
+        // unsubscribed from is none of them any more, and what it has by other means need not be granted again.
+        let has_all = claims.subs.keys().all(|name| self.find(name).is_some());
+        let is_left = |name: &str| self.find(name).is_none_or(|at| !self.subscriptions[at].is_server_side);
+        if !has_all || !self.token_channels.iter().all(|name| claims.subs.contains_key(&**name) || is_left(name)) {
             return Flow::Disconnect(Disconnect::INSUFFICIENT_STATE);
         }
         if claims.expire_at > 0 && claims.expire_at <= now {
