@@ -230,7 +230,25 @@ const ROWS: &[Row] = &[
         NotYet,
         "",
     ),
-    ("Channels", "personal channels, proxies", NotYet, ""),
+    (
+        "Channels",
+        "personal channels with the options of their namespace",
+        Works,
+        "F25 a user's connections are subscribed",
+    ),
+    (
+        "Channels",
+        "`single_connection`: a new connection ends the user's others on all cores (3504)",
+        Works,
+        "one_connection_of_a_user_replaces_another_where_users_are_listed",
+    ),
+    (
+        "Channels",
+        "of connections that come at the same moment one stays; one that left its personal channel is ended too",
+        Differs("in Centrifugo each ends the other, and who leaves the channel is not found"),
+        "of_connections_that_come_at_the_same_moment_exactly_one_stays",
+    ),
+    ("Channels", "proxies", NotYet, ""),
     (
         "Server API",
         "HTTP: order of checks, keys, error bodies, transport error mode",

@@ -6,6 +6,7 @@ mod common;
 use common::pure::{Pure, START_UNIX};
 use common::server::parse_answer;
 use common::ws::{Arrival, Peer, upgrade};
+use corecast::shard::Shard;
 use corecast::wire::websocket::Opcode;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -270,4 +271,79 @@ fn the_ping_method_of_rpc() {
     let reply = client
         .say(&mut pure, "{\"id\":2,\"rpc\":{\"method\":\"are-you-there\"}}\n{\"id\":3,\"rpc\":{\"method\":\"x\"}}");
     assert_eq!(reply, [r#"{"id":2,"rpc":{}}"#, r#"{"id":3,"error":{"code":104,"message":"method not found"}}"#]);
+}
+
+fn personal(options: Value) -> Value {
+    let listed = json!([serde_json::from_str::<Value>(OPEN).expect("JSON"), {"name": "listed", "presence": true}]);
+    json!({"client": {"subscribe_to_user_personal_channel": options}, "channel": {"namespaces": listed}})
+}
+
+fn token_of(user: &str) -> Value {
+    json!({"token": token(json!({"sub": user}), "secret")})
+}
+
+#[test]
+fn personal_channels_are_subscribed_to_where_the_options_say_so() {
+    let mut pure = world(personal(json!({"enabled": true})));
+    let reply = Client::plain(&mut pure).connect(&mut pure, token_of("42"));
+    assert!(reply.contains(r##""subs":{"#42":{}}"##), "{reply}");
+    let mut pure = world(personal(json!({"enabled": true, "personal_channel_namespace": "open"})));
+    let reply = Client::plain(&mut pure).connect(&mut pure, token_of("42"));
+    assert!(reply.contains(r##""subs":{"open:#42":{}}"##), "{reply}");
+    let header = json!({"client": {"allow_anonymous_connect_without_token": false, "user_id_http_header": "X-User",
+        "subscribe_to_user_personal_channel": {"enabled": true}}});
+    let mut pure = world(header);
+    let mut client = Client::open(&mut pure, "/connection/websocket", "X-User: 42\r\n");
+    let reply = client.connect(&mut pure, json!({}));
+    assert!(reply.contains("\"connect\"") && !reply.contains("subs"), "a trusted header brings none: {reply}");
+    let mut pure = world(personal(json!({"enabled": true, "personal_channel_namespace": "open"})));
+    let mut client = Client::plain(&mut pure);
+    let claims = json!({"sub": "42", "channels": (0..128).map(|n| format!("open:{n}")).collect::<Vec<_>>()});
+    let reply = client.connect(&mut pure, json!({"token": token(claims, "secret")}));
+    assert_eq!(reply, "3505 channel limit", "it counts among the channels");
+}
+
+#[test]
+fn one_connection_of_a_user_replaces_another_where_users_are_listed() {
+    let sole = json!({"enabled": true, "personal_channel_namespace": "listed", "single_connection": true});
+    let mut pure = world(personal(sole));
+    let mut clients: Vec<Client> = (0..4).map(|_| Client::plain(&mut pure)).collect();
+    for (at, client) in clients.iter_mut().enumerate() {
+        let reply = client.connect(&mut pure, token_of("42"));
+        assert!(reply.contains("\"connect\""), "{at}: {reply}");
+    }
+    let ends: Vec<Vec<String>> = clients.iter_mut().map(|client| client.hear(&mut pure)).collect();
+    assert!(ends[..3].iter().all(|heard| heard == &["3504 connection limit"]) && ends[3].is_empty(), "{ends:?}");
+    let v5 = r#"{"user_subscribe_to_personal": true, "user_personal_single_connection": true,
+        "token_hmac_secret_key": "secret"}"#;
+    let mut pure = Pure::new(&common::load(v5), 2);
+    let mut clients = [Client::plain(&mut pure), Client::plain(&mut pure)];
+    for client in &mut clients {
+        assert!(client.connect(&mut pure, token_of("42")).contains("\"connect\""));
+    }
+    assert!(clients.iter_mut().all(|client| client.hear(&mut pure).is_empty()), "nobody is listed there");
+}
+
+#[test]
+fn of_connections_that_come_at_the_same_moment_exactly_one_stays() {
+    use rand::{Rng, SeedableRng};
+    let sole = json!({"enabled": true, "personal_channel_namespace": "listed", "single_connection": true});
+    for seed in 0..400 {
+        let mut random = rand::rngs::StdRng::seed_from_u64(seed);
+        let mut config = json!({"client": {"token": {"hmac_secret_key": "secret"}}, "http_api": {"key": "k"}});
+        merge(&mut config, personal(sole.clone()));
+        let mut pure = Pure::new(&common::load(&config.to_string()), random.random_range(1..=3));
+        let mut clients: Vec<Client> = (0..random.random_range(2..=5)).map(|_| Client::plain(&mut pure)).collect();
+        let user = format!("u{seed}"); // So that another core puts the claims in their order.
+        pure.hold_messages();
+        for client in &mut clients {
+            client.connect(&mut pure, token_of(&user));
+            while random.random_range(0..3) > 0 && pure.let_go(random.random::<u32>() as usize) {}
+        }
+        while pure.let_go(random.random::<u32>() as usize) {}
+        let said: Vec<String> = clients.iter_mut().map(|client| client.hear(&mut pure).concat()).collect();
+        let ended = said.iter().filter(|heard| heard.ends_with("3504 connection limit")).count();
+        assert_eq!(ended, clients.len() - 1, "seed {seed}: {said:?}");
+        pure.shards.iter().for_each(Shard::check_at_rest);
+    }
 }

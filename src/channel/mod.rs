@@ -7,6 +7,7 @@ pub mod history;
 pub mod inquiry;
 pub mod interest;
 pub mod name;
+pub mod personal;
 pub mod presence;
 pub mod rules;
 pub mod store;

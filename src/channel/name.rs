@@ -22,6 +22,12 @@ impl Syntax {
         }
     }
 
+    /// How the personal channels of a namespace begin; "" is no namespace.
+    pub fn personal_prefix(&self, namespace: &str) -> String {
+        let boundary = if namespace.is_empty() { "" } else { &self.namespace_boundary };
+        format!("{namespace}{boundary}{}", self.user_boundary)
+    }
+
     /// True when the channel needs a subscription token.
     pub fn is_private(&self, channel: &str) -> bool {
         !self.private_prefix.is_empty() && channel.starts_with(&self.private_prefix)

@@ -6,6 +6,7 @@
 use super::features::{Features, Overrides};
 use super::history::Retention;
 use super::name::Syntax;
+use super::personal::Personal;
 use crate::config::settings;
 use crate::protocol::code::Error;
 use hashbrown::HashMap;
@@ -203,6 +204,7 @@ pub struct Rules {
     insecure: bool,
     without_namespace: Namespace,
     namespaces: HashMap<String, Namespace>,
+    personal: Option<Personal>,
 }
 
 impl Rules {
@@ -214,21 +216,36 @@ impl Rules {
         let compile = |(name, options): &(String, settings::Namespace)| {
             Namespace::new(name, options, channel).map(|namespace| (name.clone(), namespace))
         };
-        Ok(Rules {
+        let mut rules = Rules {
             syntax: Syntax::new(channel),
             length_max: channel.max_length,
             insecure: client.insecure,
             without_namespace: Namespace::new("", &channel.without_namespace, channel)?,
             namespaces: channel.namespaces.iter().map(compile).collect::<Result<_, _>>()?,
-        })
+            personal: None,
+        };
+        let has_presence = rules.configured(&client.personal_channel.namespace).is_some_and(Namespace::has_presence);
+        rules.personal = Personal::new(&client.personal_channel, &rules.syntax, has_presence);
+        Ok(rules)
     }
 
     /// The options that hold for a channel; `None`: its namespace is not configured.
     pub fn namespace(&self, channel: &str) -> Option<&Namespace> {
-        match self.syntax.split(channel).0 {
-            "" => Some(&self.without_namespace),
-            name => self.namespaces.get(name),
-        }
+        self.configured(self.syntax.split(channel).0)
+    }
+
+    fn configured(&self, name: &str) -> Option<&Namespace> {
+        if name.is_empty() { Some(&self.without_namespace) } else { self.namespaces.get(name) }
+    }
+
+    /// The channel that connections of this user are subscribed to, if there is one.
+    pub fn personal_channel(&self, user: &str) -> Option<String> {
+        self.personal.as_ref()?.channel(user)
+    }
+
+    /// True when a new connection with a personal channel ends the others of its user.
+    pub fn wants_sole(&self) -> bool {
+        self.personal.as_ref().is_some_and(Personal::is_sole)
     }
 
     /// The length that a client may subscribe to.

@@ -75,6 +75,7 @@ pub fn load(sources: &Sources<'_>) -> Result<Loaded, LoadError> {
     let mut settings = settings(&entries, sources.read)?;
     settings.grpc_api.tls_inherits = tls::grpc_inherits(dialect, &entries);
     tls::warn(&mut entries);
+    validate::warn_single_connection(&mut entries);
     warn_insecure(&settings, &mut entries);
     let file = sources.file.as_ref().map(|(path, _)| path.clone());
     Ok(Loaded { settings, warnings: entries.warnings, file, dialect })

@@ -83,6 +83,15 @@ pub(super) const ROWS: &[(&str, Bind<Settings>)] = &[
     ("client.insecure", Switch(|s| &mut s.client.insecure)),
     ("client.insecure_skip_token_signature_verify", Switch(|s| &mut s.client.insecure_skip_token_signature_verify)),
     ("client.user_id_http_header", Text(|s| &mut s.client.user_id_http_header)),
+    ("client.subscribe_to_user_personal_channel.enabled", Switch(|s| &mut s.client.personal_channel.enabled)),
+    (
+        "client.subscribe_to_user_personal_channel.personal_channel_namespace",
+        Text(|s| &mut s.client.personal_channel.namespace),
+    ),
+    (
+        "client.subscribe_to_user_personal_channel.single_connection",
+        Switch(|s| &mut s.client.personal_channel.single_connection),
+    ),
     ("channel.max_length", Size(|s| &mut s.channel.max_length)),
     ("channel.private_prefix", Text(|s| &mut s.channel.private_prefix)),
     ("channel.namespace_boundary", Text(|s| &mut s.channel.namespace_boundary)),

@@ -220,10 +220,23 @@ pub struct Client {
     pub insecure_skip_token_signature_verify: bool,
     /// A trusted proxy names the user in this header. Empty: off.
     pub user_id_http_header: String,
+    /// `client.subscribe_to_user_personal_channel.*`
+    pub personal_channel: PersonalChannel,
     /// `client.token.*`
     pub token: Token,
     /// `client.subscription_token.*` when `client.subscription_token.enabled`; else `token` serves both kinds.
     pub subscription_token: Option<Token>,
+}
+
+/// `client.subscribe_to_user_personal_channel.*`
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PersonalChannel {
+    /// Every connection with a user is subscribed to the channel of that user.
+    pub enabled: bool,
+    /// Where the channel is. Empty: it names no namespace.
+    pub namespace: String,
+    /// A new connection ends the user's others with 3504; without presence in the namespace it does not.
+    pub single_connection: bool,
 }
 
 /// `client.token.*` and `client.subscription_token.*`. Empty texts mean: not set.
@@ -472,6 +485,7 @@ impl Default for Client {
             insecure: false,
             insecure_skip_token_signature_verify: false,
             user_id_http_header: String::new(),
+            personal_channel: PersonalChannel::default(),
             token: Token::default(),
             subscription_token: None,
         }

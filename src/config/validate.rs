@@ -3,7 +3,7 @@
 
 use super::{
     duration,
-    entries::Entries,
+    entries::{Entries, WarningKind},
     error::{Failure, LoadError},
     table::Dialect,
     tls,
@@ -116,24 +116,44 @@ fn whole_seconds(entries: &Entries, path: &str) -> Result<(), LoadError> {
     Err(entries.error(Failure::Validating, path, "expected whole seconds").remedy("round to seconds"))
 }
 
+const PERSONAL_ENABLED: &str = "client.subscribe_to_user_personal_channel.enabled";
+const PERSONAL_NAMESPACE: &str = "client.subscribe_to_user_personal_channel.personal_channel_namespace";
+const SINGLE_CONNECTION: &str = "client.subscribe_to_user_personal_channel.single_connection";
+
 /// The namespace of personal channels must exist; v6 also wants presence where one connection replaces another.
 fn personal_channel(dialect: Dialect, entries: &Entries) -> Result<(), LoadError> {
-    let path = |field: &str| format!("client.subscribe_to_user_personal_channel.{field}");
-    if !entries.is_on(&path("enabled")) {
+    if !entries.is_on(PERSONAL_ENABLED) {
         return Ok(());
     }
-    let name_path = path("personal_channel_namespace");
-    let name = entries.text(&name_path);
-    let Some(namespace) = namespace::views(entries).find(|view| view.name == name) else {
-        let error = entries.error(Failure::Validating, &name_path, "there is no namespace of this name");
+    let name = entries.text(PERSONAL_NAMESPACE);
+    if !namespace::views(entries).any(|view| view.name == name) {
+        let error = entries.error(Failure::Validating, PERSONAL_NAMESPACE, "there is no namespace of this name");
         return Err(error.remedy("add it to channel.namespaces, or leave the name empty"));
-    };
-    let single = path("single_connection");
-    if dialect == Dialect::V6 && entries.is_on(&single) && namespace.value("presence") != Value::Bool(true) {
-        let error = entries.error(Failure::Validating, &single, "needs presence in the namespace of personal channels");
+    }
+    if dialect == Dialect::V6 && lacks_presence(entries) {
+        let reason = "needs presence in the namespace of personal channels";
+        let error = entries.error(Failure::Validating, SINGLE_CONNECTION, reason);
         return Err(error.remedy("set presence to true there"));
     }
     Ok(())
+}
+
+/// One connection is to replace another where nobody is listed.
+fn lacks_presence(entries: &Entries) -> bool {
+    let name = entries.text(PERSONAL_NAMESPACE);
+    let is_listed = |view: &namespace::View<'_>| view.name == name && view.value("presence") == Value::Bool(true);
+    entries.is_on(PERSONAL_ENABLED)
+        && entries.is_on(SINGLE_CONNECTION)
+        && !namespace::views(entries).any(|view| is_listed(&view))
+}
+
+/// v5 starts without presence, and then nobody is replaced: the operator is told.
+pub(super) fn warn_single_connection(entries: &mut Entries) {
+    if lacks_presence(entries) {
+        let key = entries.values.get(SINGLE_CONNECTION).map_or(SINGLE_CONNECTION.into(), |entry| entry.key.clone());
+        let message = "option has no effect without presence in the namespace of personal channels";
+        entries.warn(WarningKind::NotServed, message, vec![("key", key)]);
+    }
 }
 
 #[cfg(test)]

@@ -143,7 +143,10 @@ fn a_personal_channel_needs_its_namespace() {
         refused(personal(json!({"enabled": true, "personal_channel_namespace": "zz"}))).reason.contains("no names")
     );
     assert!(refused(personal(json!({"enabled": true, "single_connection": true}))).reason.contains("presence"));
-    accepted(json!({"user_subscribe_to_personal": true, "user_personal_single_connection": true}));
+    let v5 = json!({"user_subscribe_to_personal": true, "user_personal_single_connection": true});
+    let loaded = load(&Sources::of_file("config.json", &v5.to_string())).expect("v5 starts without presence");
+    let warning = loaded.warnings.iter().find(|warning| warning.message.contains("presence")).expect("a warning");
+    assert_eq!(warning.fields, [("key", "user_personal_single_connection".to_owned())]);
 }
 
 #[test]

@@ -134,6 +134,8 @@ pub struct Client {
     pub is_admitted: bool,
     /// It counts as a connected client, so its end counts too.
     pub is_counted: bool,
+    /// It wants to be the only one of its user and has not heard its own claim yet.
+    pub is_claiming: bool,
 }
 
 impl Client {
@@ -147,6 +149,7 @@ impl Client {
             user_place: 0,
             is_admitted: true,
             is_counted: false,
+            is_claiming: false,
         }
     }
 }

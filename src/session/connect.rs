@@ -40,16 +40,17 @@ struct Granted {
     overrides: Overrides,
 }
 
-/// Who the client proved to be.
+/// Who the client proved to be; the anonymous user without anything else.
+#[derive(Default)]
 struct Identity {
     user: String,
     info: Bytes,
     expire_at: i64,
     subs: BTreeMap<String, Granted>,
     /// Channels of the token.
-    token_channels: Box<[Arc<str>]>,
-    /// The client's wishes in `connect.subs` count.
-    may_ask: bool,
+    token_channels: Vec<Arc<str>>,
+    /// A trusted proxy has named the user: no personal channel, and the client's wishes in `connect.subs` do not count.
+    is_from_header: bool,
 }
 
 impl Session {
@@ -60,7 +61,15 @@ impl Session {
             Err(Denied::Disconnect(disconnect)) => return Flow::Disconnect(disconnect),
             Err(Denied::Yet(need)) => return self.wait_for(id, *need, Held::Connect(Box::new(request))),
         };
-        if identity.may_ask {
+        if let Some(personal) = cx.policy.rules.personal_channel(&identity.user).filter(|_| !identity.is_from_header) {
+            if cx.policy.rules.namespace(&personal).is_none() {
+                return self.refuse(id, Error::UNKNOWN_CHANNEL);
+            }
+            // It is as its namespace says, whatever a token grants, and no token has to name it again.
+            identity.token_channels.retain(|channel| **channel != *personal);
+            identity.subs.insert(personal, Granted::default());
+        }
+        if !identity.is_from_header {
             for channel in request.subs.keys() {
                 match cx.policy.rules.may_connect_with(channel, &identity.user) {
                     Ok(true) => _ = identity.subs.entry(channel.clone()).or_default(),
@@ -77,7 +86,7 @@ impl Session {
         }
         self.user = Arc::from(identity.user);
         self.info = identity.info;
-        self.token_channels = identity.token_channels;
+        self.token_channels = identity.token_channels.into();
         let subs =
             identity.subs.into_iter().map(|(channel, granted)| granting(&channel, granted, &request, cx)).collect();
         let connecting = Connecting { id, expire_at: identity.expire_at, subs };
@@ -109,8 +118,8 @@ impl Session {
         }
         let anonymous = client.allow_anonymous_connect_without_token || client.insecure;
         match (&self.header_user, anonymous) {
-            (_, true) => Ok(Identity::of_user(String::new(), true)),
-            (Some(user), false) => Ok(Identity::of_user(user.to_string(), false)),
+            (_, true) => Ok(Identity::default()),
+            (Some(user), false) => Ok(Identity { user: user.to_string(), is_from_header: true, ..Identity::default() }),
             (None, false) => Err(Denied::Disconnect(Disconnect::BAD_REQUEST)),
         }
     }
@@ -195,19 +204,6 @@ enum Denied {
     Yet(Box<Need>),
 }
 
-impl Identity {
-    fn of_user(user: String, may_ask: bool) -> Identity {
-        Identity {
-            user,
-            info: Bytes::new(),
-            expire_at: 0,
-            subs: BTreeMap::new(),
-            token_channels: Box::default(),
-            may_ask,
-        }
-    }
-}
-
 fn identity_of(claims: ConnectionClaims, cx: &Context<'_>) -> Result<Identity, Denied> {
     // Channels of a token need no permission, but their namespace must exist.
     if claims.subs.keys().any(|channel| cx.policy.rules.namespace(channel).is_none()) {
@@ -227,7 +223,7 @@ fn identity_of(claims: ConnectionClaims, cx: &Context<'_>) -> Result<Identity, D
         info: claims.info,
         expire_at: claims.expire_at,
         user: claims.user,
-        may_ask: true,
+        is_from_header: false,
     })
 }
 

@@ -35,7 +35,7 @@ pub use flow::{Arrival, Entered, Flow, Joined, Since, Subscription, Wanted};
 pub use policy::Policy;
 
 use crate::auth::{KeyCache, Said};
-use crate::channel::Member;
+use crate::channel::{Member, Rules};
 use crate::clock::{Mono, Now};
 use crate::config::settings::Client;
 use crate::id::{ChannelKey, ClientId, Seat};
@@ -148,6 +148,11 @@ impl Session {
     /// The user; "" is the anonymous one. `None` before `connect` has succeeded.
     pub fn user(&self) -> Option<&Arc<str>> {
         (self.state == State::Connected).then_some(&self.user)
+    }
+
+    /// True when the connection, which has a personal channel, should be the only one of its user.
+    pub fn is_sole(&self, rules: &Rules) -> bool {
+        rules.wants_sole() && rules.personal_channel(&self.user).is_some_and(|channel| self.find(&channel).is_some())
     }
 
     /// True while a command waits for the shard: no other may be handled.

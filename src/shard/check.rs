@@ -69,6 +69,7 @@ impl Shard {
         for (_, client) in self.clients() {
             assert!(client.listening.is_none() && client.grants.is_empty() && client.backlog.is_empty());
             assert!(!client.session.is_waiting(), "a command waits");
+            assert!(!client.is_claiming, "a claim was not heard");
         }
     }
 

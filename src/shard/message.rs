@@ -131,6 +131,20 @@ pub enum Message {
     },
     /// From an owner: it is.
     Echoed(Ticket),
+    /// To the core that the user's name falls to: this client wants to be the only one of its user.
+    Claim {
+        /// The user.
+        user: Arc<str>,
+        /// Who claims.
+        client: ClientId,
+    },
+    /// From that core, to all in the same order: the connections of the user end, except those whose claims come behind.
+    Displace {
+        /// The user.
+        user: Arc<str>,
+        /// Who has claimed.
+        except: ClientId,
+    },
     /// The side thread's answer.
     Outside {
         /// Of the question.

@@ -18,6 +18,7 @@ mod owner;
 pub mod placement;
 mod publications;
 mod sessions;
+mod sole;
 mod stop;
 mod subscriptions;
 
@@ -487,6 +488,8 @@ impl Shard {
             Message::Answered { ticket, answer } => self.answered(ticket, answer),
             Message::Echo { from, ticket } => self.send(from, Message::Echoed(ticket)),
             Message::Echoed(ticket) => self.act_echoed(ticket),
+            Message::Claim { user, client } => self.claimed(&user, client),
+            Message::Displace { user, except } => self.displace(&user, except),
             Message::Outside { ticket, answer } => self.outside_answered(ticket, &answer),
             Message::Reload(policy) => self.policy = policy,
             Message::Stop => self.stop(),

@@ -145,6 +145,9 @@ impl Shard {
                     }
                     let after = self.reply(slot, protocol, &reply);
                     arrivals.into_iter().for_each(|arrival| self.announce(arrival));
+                    if matches!(after, After::Nothing) {
+                        self.claim_user(client);
+                    }
                     return after;
                 }
                 Flow::Subscribed(reply, arrival) => {

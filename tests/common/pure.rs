@@ -12,6 +12,7 @@ use corecast::shard::{Effect, Event, Message, Placement, Shard, Shared};
 use corecast::transport::admission::Gate;
 use corecast::transport::{Routes, Scope};
 use corecast::wire::handshake::Origins;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,6 +37,8 @@ pub struct Pure {
     pub now: Now,
     /// Questions to the side thread that nobody has answered yet.
     pub asks: Vec<(usize, Ticket, Ask)>,
+    /// Messages on their way, from a core to a core; `None`: they arrive at once.
+    mesh: Option<BTreeMap<(usize, usize), VecDeque<Message>>>,
 }
 
 struct Pipes<'a> {
@@ -76,7 +79,31 @@ impl Pure {
         let now = Now { mono: Mono(0), wall: UnixMillis(START_UNIX * 1000) };
         let shard = |core| Shard::new(Core(core), shared.clone(), policy.clone(), u64::from(core), now);
         let door = Door::Http(Arc::new(Routes::new(settings, Scope::All)));
-        Pure { shards: (0..cores as u16).map(shard).collect(), wires: Vec::new(), door, now, asks: Vec::new() }
+        Pure {
+            shards: (0..cores as u16).map(shard).collect(),
+            wires: Vec::new(),
+            door,
+            now,
+            asks: Vec::new(),
+            mesh: None,
+        }
+    }
+
+    /// Messages between cores wait from now on until they are let go.
+    pub fn hold_messages(&mut self) {
+        self.mesh = Some(BTreeMap::new());
+    }
+
+    /// Lets one message go, the first between two cores that `pick` chooses; false when none is on its way.
+    pub fn let_go(&mut self, pick: usize) -> bool {
+        let Some(mesh) = &mut self.mesh else { return false };
+        mesh.retain(|_, messages| !messages.is_empty());
+        let at = pick.checked_rem(mesh.len()).unwrap_or(0);
+        let Some(((_, to), messages)) = mesh.iter_mut().nth(at) else { return false };
+        let (to, message) = (*to, messages.pop_front().expect("not empty"));
+        self.shards[to].handle(self.now, Event::Message(message));
+        self.settle();
+        true
     }
 
     /// A new connection; connections take the cores in turn.
@@ -166,6 +193,9 @@ impl Pure {
     fn perform(&mut self, core: usize, effect: Effect) {
         let find = |wires: &[Wire], slot: Slot| wires.iter().position(|w| w.core == core && w.slot == Some(slot));
         match effect {
+            Effect::Send(to, message) if let Some(mesh) = &mut self.mesh => {
+                mesh.entry((core, to.index())).or_default().push_back(message);
+            }
             Effect::Send(to, message) => self.shards[to.index()].handle(self.now, Event::Message(message)),
             Effect::Close(slot) => {
                 if let Some(at) = find(&self.wires, slot) {

@@ -1,5 +1,5 @@
-//! The real binary over real sockets: deliveries across cores, bad input, fetched keys, slow readers, floods, signals,
-//! TLS, refused starts.
+//! The real binary over real sockets: deliveries across cores, bad input, fetched keys, slow readers, floods, one
+//! connection per user, signals, TLS, refused starts.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -8,6 +8,7 @@ mod bad_input;
 mod delivery;
 mod jwks;
 mod limits;
+mod sole;
 mod start;
 mod stop;
 mod tls;
