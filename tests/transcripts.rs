@@ -13,6 +13,8 @@
 //! ⊗ 3501 bad request             the server closes with this code and reason
 //! ∅                              the server has sent nothing (virtual time only) or TCP has ended without a close frame
 //! ✂                              the client ends its connection
+//! ⏸ ▶                            the client reads no more, or reads on (virtual time only)
+//! stop                           the server is told to stop (virtual time only)
 //! advance 25s                    time passes (virtual time only: such a dialogue is not played on the real binary)
 //! api publish {…} ⇒ {…}          a call of the server API and its answer
 //! only json | only protobuf | only pure
@@ -34,6 +36,7 @@ mod common;
 mod player;
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use player::{Dialogue, Encoding, Live, Player, PureLink};
 
@@ -49,13 +52,21 @@ fn dialogues() -> Vec<Dialogue> {
     dialogues
 }
 
+/// Plays all, also behind one that fails.
+fn play_all(dialogues: &[Dialogue], play: impl Fn(&Dialogue, Encoding)) {
+    let plays = dialogues.iter().flat_map(|dialogue| dialogue.encodings().into_iter().map(move |e| (dialogue, e)));
+    let fails = |(dialogue, encoding): &(&Dialogue, Encoding)| {
+        catch_unwind(AssertUnwindSafe(|| play(dialogue, *encoding))).is_err()
+    };
+    let failed: Vec<_> = plays.filter(fails).map(|(dialogue, encoding)| (dialogue.name(), encoding)).collect();
+    assert!(failed.is_empty(), "{failed:#?}");
+}
+
 fn play_pure(cores: usize) {
-    for dialogue in dialogues() {
-        for encoding in dialogue.encodings() {
-            let settings = player::settings(&dialogue.config(CONFIG));
-            Player::new(PureLink::new(&settings, cores), encoding).play(&dialogue);
-        }
-    }
+    play_all(&dialogues(), |dialogue, encoding| {
+        let settings = player::settings(&dialogue.config(CONFIG));
+        Player::new(PureLink::new(&settings, cores), encoding).play(dialogue);
+    });
 }
 
 fn play_live(cores: usize) {
@@ -65,11 +76,7 @@ fn play_live(cores: usize) {
     }
     for (config, dialogues) in by_config {
         let server = common::server::Server::start(&config, cores);
-        for dialogue in &dialogues {
-            for encoding in dialogue.encodings() {
-                Player::new(Live::new(&server), encoding).play(dialogue);
-            }
-        }
+        play_all(&dialogues, |dialogue, encoding| Player::new(Live::new(&server), encoding).play(dialogue));
     }
 }
 

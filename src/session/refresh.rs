@@ -21,6 +21,9 @@ impl Session {
             Err(TokenError::BadInfo) => return self.error(id, Error::INTERNAL),
             Err(TokenError::Needs(need)) => return self.wait_for(id, *need, Held::Refresh(token.into())),
         };
+        if claims.subs.keys().any(|channel| cx.policy.rules.namespace(channel).is_none()) {
+            return self.error(id, Error::UNKNOWN_CHANNEL);
+        }
         // The channels of a token belong to the connection; another set wants another connection. What the client has
         // unsubscribed from is none of them any more, and what it has by other means need not be granted again.
         let has_all = claims.subs.keys().all(|name| self.find(name).is_some());
@@ -62,6 +65,9 @@ impl Session {
         }
         let now = cx.now.wall.seconds();
         let claims = match cx.policy.subscription_tokens().subscription(&request.token, now, cx.lookup(said)) {
+            Ok(claims) if cx.policy.rules.namespace(&claims.channel).is_none() => {
+                return self.error(id, Error::UNKNOWN_CHANNEL);
+            }
             Ok(claims) if self.is_for_us(&claims, &request.channel) => claims,
             // An expired token is taken for one that says nothing: neither expiry nor information, as in Centrifugo.
             Err(TokenError::Expired) => SubscriptionClaims::default(),

@@ -127,6 +127,9 @@ impl Session {
             Err(TokenError::Invalid(_) | TokenError::BadInfo) => return Err(Denied::Error(Error::PERMISSION_DENIED)),
             Err(TokenError::Needs(need)) => return Err(Denied::Yet(need)),
         };
+        if cx.policy.rules.namespace(&claims.channel).is_none() {
+            return Err(Denied::Error(Error::UNKNOWN_CHANNEL));
+        }
         if !self.is_for_us(&claims, &request.channel) {
             return Err(Denied::Disconnect(Disconnect::INVALID_TOKEN));
         }

@@ -28,6 +28,8 @@ pub struct Wire {
     pub bytes: Vec<u8>,
     /// The server will write nothing more.
     pub is_shut: bool,
+    /// The peer reads nothing: there is no room.
+    pub is_full: bool,
 }
 
 pub struct Pure {
@@ -50,6 +52,7 @@ impl Sink for Pipes<'_> {
     fn send(&mut self, index: u32, bytes: &[u8]) -> Sent {
         let is_it = |w: &&mut Wire| w.core == self.core && w.slot.is_some_and(|slot| slot.index == index);
         match self.wires.iter_mut().find(is_it) {
+            Some(wire) if wire.is_full => Sent::Full(0),
             Some(wire) => {
                 wire.bytes.extend_from_slice(bytes);
                 Sent::Bytes(bytes.len())
@@ -58,9 +61,7 @@ impl Sink for Pipes<'_> {
         }
     }
 
-    fn watch(&mut self, _: u32) {
-        unreachable!("there is room")
-    }
+    fn watch(&mut self, _: u32) {} // `Pure::read` tells when there is room.
 }
 
 impl Pure {
@@ -141,6 +142,27 @@ impl Pure {
     pub fn hang_up(&mut self, wire: usize) {
         if let Some(slot) = self.wires[wire].slot {
             self.shards[self.wires[wire].core].handle(self.now, Event::EndOfStream { slot });
+            self.settle();
+        }
+    }
+
+    /// The peer reads no more, or reads on.
+    pub fn read(&mut self, wire: usize, reads: bool) {
+        self.wires[wire].is_full = !reads;
+        if let Some(slot) = self.wires[wire].slot.filter(|_| reads) {
+            let core = self.wires[wire].core;
+            let mut pipes = Pipes { wires: &mut self.wires, core };
+            self.shards[core].writable(slot, &mut pipes);
+            self.settle();
+        }
+    }
+
+    /// The process is told to stop.
+    pub fn stop(&mut self) {
+        for message in [Message::Stop, Message::End] {
+            for shard in &mut self.shards {
+                shard.handle(self.now, Event::Message(message.clone()));
+            }
             self.settle();
         }
     }

@@ -31,7 +31,11 @@ enum Line {
     Close(usize, u16, String),
     Nothing(usize),
     HangUp(usize),
+    /// The client reads no more, or reads on.
+    Reads(usize, bool),
     Advance(Duration),
+    /// The server is told to stop.
+    Stop,
     Api {
         method: String,
         body: String,
@@ -57,6 +61,10 @@ pub struct Dialogue {
 }
 
 impl Dialogue {
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     pub fn encodings(&self) -> Vec<Encoding> {
         self.only.map_or(vec![Encoding::Json, Encoding::Protobuf], |only| vec![only])
     }
@@ -69,7 +77,9 @@ impl Dialogue {
     }
 
     pub fn is_pure(&self) -> bool {
-        self.only_pure || self.lines.iter().any(|line| matches!(line, Line::Advance(_) | Line::Nothing(_)))
+        let is_virtual =
+            |line: &Line| matches!(line, Line::Advance(_) | Line::Nothing(_) | Line::Reads(..) | Line::Stop);
+        self.only_pure || self.lines.iter().any(is_virtual)
     }
 }
 
@@ -124,6 +134,7 @@ fn parse_line(line: &str) -> Option<Line> {
     }
     match line {
         "speak protobuf" => return Some(Line::Speak(Encoding::Protobuf)),
+        "stop" => return Some(Line::Stop),
         "speak json" => return Some(Line::Speak(Encoding::Json)),
         _ => {}
     }
@@ -148,6 +159,8 @@ fn parse_line(line: &str) -> Option<Line> {
         "⊘" => Line::Status(who, rest.parse().ok()?),
         "∅" => Line::Nothing(who),
         "✂" => Line::HangUp(who),
+        "⏸" => Line::Reads(who, false),
+        "▶" => Line::Reads(who, true),
         _ => return None,
     })
 }
@@ -159,6 +172,8 @@ pub trait Link {
     /// More bytes of the server; `None` when nothing more comes.
     fn receive(&mut self, connection: usize) -> Option<Vec<u8>>;
     fn hang_up(&mut self, connection: usize);
+    fn read(&mut self, connection: usize, reads: bool);
+    fn stop(&mut self);
     fn advance(&mut self, delay: Duration);
     fn api(&mut self, method: &str, body: &str) -> String;
     fn now_unix(&self) -> i64;
@@ -188,6 +203,14 @@ impl Link for PureLink {
 
     fn hang_up(&mut self, connection: usize) {
         self.0.hang_up(connection);
+    }
+
+    fn read(&mut self, connection: usize, reads: bool) {
+        self.0.read(connection, reads);
+    }
+
+    fn stop(&mut self) {
+        self.0.stop();
     }
 
     fn advance(&mut self, delay: Duration) {
@@ -237,6 +260,14 @@ impl Link for Live<'_> {
 
     fn hang_up(&mut self, connection: usize) {
         _ = self.streams[connection].shutdown(std::net::Shutdown::Both);
+    }
+
+    fn read(&mut self, _: usize, _: bool) {
+        unreachable!("dialogues with slow readers are not played here")
+    }
+
+    fn stop(&mut self) {
+        unreachable!("the server is needed for other dialogues")
     }
 
     fn advance(&mut self, _: Duration) {
@@ -332,6 +363,11 @@ impl<L: Link> Player<L> {
                 let link = self.connection(*who).link;
                 self.link.hang_up(link);
             }
+            Line::Reads(who, reads) => {
+                let link = self.connection(*who).link;
+                self.link.read(link, *reads);
+            }
+            Line::Stop => self.link.stop(),
             Line::Api { method, body, answer } => {
                 let body = self.fill_in(body);
                 let got = self.link.api(method, &body);
@@ -403,12 +439,9 @@ impl<L: Link> Player<L> {
 
     /// Tokens, times and remembered names in a line that is sent.
     fn fill_in(&self, text: &str) -> String {
-        let mut out = text.replace('§', &self.number);
-        while let Some(at) = out.find('«') {
-            let end = at + out[at..].find('»').expect("the end of the repetition");
-            let (what, times) = out[at + '«'.len_utf8()..end].split_once(' ').expect("what, how often");
-            let repeated = what.repeat(times.parse().expect("a number"));
-            out.replace_range(at..end + '»'.len_utf8(), &repeated);
+        let mut out = repeat(text.replace('§', &self.number));
+        for (name, value) in &self.names {
+            out = out.replace(name.as_str(), value.as_str().unwrap_or_default());
         }
         while let Some(at) = out.find("\"<now") {
             let end = at + out[at..].find('>').expect("the end of the time") + 2;
@@ -420,9 +453,6 @@ impl<L: Link> Player<L> {
             let claims = &out[at + 5..end - 1];
             let token = sign(claims, self.link.now_unix());
             out.replace_range(at..end, &token);
-        }
-        for (name, value) in &self.names {
-            out = out.replace(name.as_str(), value.as_str().unwrap_or_default());
         }
         out
     }
@@ -458,7 +488,7 @@ impl<L: Link> Player<L> {
     }
 
     fn compare(&mut self, expected: &str, got: &Value, context: &str) {
-        let expected = expected.replace('§', &self.number);
+        let expected = repeat(expected.replace('§', &self.number));
         let expected: Value = serde_json::from_str(&expected).unwrap_or_else(|e| panic!("{context}: {e}"));
         if !self.fits(&expected, got) {
             panic!("{context}\n expected {expected}\n      got {got}");
@@ -506,6 +536,17 @@ fn split(arrival: Arrival) -> Vec<Arrival> {
         }
         other => vec![other],
     }
+}
+
+/// `«x 3»` becomes `xxx`.
+fn repeat(mut text: String) -> String {
+    while let Some(at) = text.find('«') {
+        let end = at + text[at..].find('»').expect("the end of the repetition");
+        let (what, times) = text[at + '«'.len_utf8()..end].split_once(' ').expect("what, how often");
+        let repeated = what.repeat(times.parse().expect("a number"));
+        text.replace_range(at..end + '»'.len_utf8(), &repeated);
+    }
+    text
 }
 
 /// True when the bytes are these: pairs of hexadecimal digits, `__` for any byte, `…` for any rest.
