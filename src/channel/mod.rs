@@ -8,11 +8,13 @@ pub mod inquiry;
 pub mod interest;
 pub mod name;
 pub mod presence;
+pub mod ranges;
 pub mod rules;
 pub mod store;
 
 pub use features::Features;
 pub use presence::Member;
+pub use ranges::Ranges;
 pub use rules::Rules;
 pub use store::Store;
 
