@@ -101,6 +101,12 @@ const ROWS: &[Row] = &[
         Works,
         "F83 a filter lets through what it matches",
     ),
+    (
+        "Client protocol",
+        "what many have missed is encoded once for all of them, on all cores; after a cut they come back without loss",
+        Works,
+        "what_many_have_missed_is_encoded_once_for_clients_of_both_cores",
+    ),
     ("Client protocol", "recovery in cache mode, `auto_cache_recover`", Works, "F77 to F79 recovery in cache mode"),
     (
         "Client protocol",

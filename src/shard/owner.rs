@@ -99,16 +99,20 @@ impl Shard {
     /// Those who want to know are told who has come or gone.
     pub(super) fn announce_owned(&mut self, channel: &Arc<str>, info: ClientInfo, has_come: bool) {
         let Some((name, interest)) = self.store.listeners(channel) else { return };
+        let (sent, received) = match has_come {
+            true => (&self.counters.joins_sent, &self.counters.joins_received),
+            false => (&self.counters.leaves_sent, &self.counters.leaves_received),
+        };
+        sent.add(1);
+        received.add(1);
+        if interest.cores_with_joins().next().is_none() {
+            return;
+        }
         let (name, interest) = (name.clone(), interest.clone());
         let mut push = Push { channel: name.to_string(), ..Push::default() };
-        if has_come {
-            self.counters.joins_sent.add(1);
-            self.counters.joins_received.add(1);
-            push.join = Some(Join { info: Some(info) });
-        } else {
-            self.counters.leaves_sent.add(1);
-            self.counters.leaves_received.add(1);
-            push.leave = Some(Leave { info: Some(info) });
+        match has_come {
+            true => push.join = Some(Join { info: Some(info) }),
+            false => push.leave = Some(Leave { info: Some(info) }),
         }
         let message = Reply { push: Some(push), ..Reply::default() };
         let mut frames = Frames::default();
