@@ -142,6 +142,10 @@ counters! {
             "Publications that were not published, by reason.";
         idempotency_keys_evicted, Counter, "corecast_idempotency_keys_evicted_total", [],
             "Idempotency keys forgotten early because there were too many.";
+        recovered_lists_encoded, Counter, "corecast_recovered_lists_encoded_total", [],
+            "Lists of missed publications that were encoded, once for all clients that get them in one form.";
+        recovered_lists_shared, Counter, "corecast_recovered_lists_shared_total", [],
+            "Lists of missed publications that clients got as they had been encoded for others.";
         connections_accepted, Counter, "corecast_sockets_accepted_total", [], "Sockets accepted, of any protocol.";
         connections_refused, Counter, "centrifugo_node_client_connection_limit", [],
             "Connections refused by the connection limits or for want of descriptors.";

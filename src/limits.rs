@@ -79,6 +79,15 @@ pub const ACTS_PER_SLICE: usize = 128;
 /// Channels whose time is over that are cleared before the core looks at its sockets again.
 pub const EXPIRED_CHANNELS_PER_TURN: usize = 512;
 
+/// Recovered lists that one core keeps for further clients, one of a channel; the oldest is forgotten when there are more.
+pub const RECOVERED_LISTS_MAX: usize = 1024;
+
+/// Bytes of those lists. Each form in which one is encoded (JSON, Protobuf, with deltas or without) takes about as much again.
+pub const RECOVERED_BYTES_MAX: usize = 16 << 20;
+
+/// How long such a list is kept: clients that were cut together are back by then.
+pub const RECOVERED_LIST_MS: u64 = 10_000;
+
 /// How long a question to all cores waits for the slowest; then the answer is error 100.
 pub const GATHER_TIMEOUT_MS: u64 = 10_000;
 

@@ -107,6 +107,10 @@ const ROWS: &[Row] = &[
         Works,
         "F77, F78, F78b and F79 recovery in cache mode",
     ),
+        "what many have missed is encoded once for all of them, on all cores; after a cut they come back without loss",
+        Works,
+        "what_many_have_missed_is_encoded_once_for_clients_of_both_cores",
+    ),
     (
         "Client protocol",
         "delta compression (fossil), in `subscribe` and `connect.subs`, `allowed_delta_types`, `delta_publish`",

@@ -9,11 +9,13 @@ pub mod interest;
 pub mod name;
 pub mod personal;
 pub mod presence;
+pub mod ranges;
 pub mod rules;
 pub mod store;
 
 pub use features::Features;
 pub use presence::Member;
+pub use ranges::Ranges;
 pub use rules::Rules;
 pub use store::Store;
 

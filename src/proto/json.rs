@@ -4,7 +4,7 @@
 //! Tokenizing is serde_json's; what is particular stands in `json_read` and `json_write`.
 
 use super::json_read;
-use super::json_write::{Raw, Writer};
+use super::json_write::{Raw, Value, Writer};
 use serde::de::MapAccess;
 
 /// A document that cannot be decoded.
@@ -89,7 +89,7 @@ pub fn encode<T: Object>(message: &T, out: &mut Vec<u8>) -> Result<(), NotJson> 
 ///
 /// # Errors
 /// A raw field holds no JSON; what was appended is of no use then.
-pub fn encode_line<T: Object>(message: &T, out: &mut Vec<u8>) -> Result<(), NotJson> {
+pub fn encode_line<T: Value>(message: &T, out: &mut Vec<u8>) -> Result<(), NotJson> {
     Writer::write(out, Raw::OneLine, message)
 }
 

@@ -27,7 +27,7 @@ impl Writer<'_> {
     ///
     /// # Errors
     /// A raw field holds no JSON.
-    pub fn write<T: Object>(out: &mut Vec<u8>, raw: Raw, message: &T) -> Result<(), NotJson> {
+    pub fn write<T: Value>(out: &mut Vec<u8>, raw: Raw, message: &T) -> Result<(), NotJson> {
         let mut writer = Writer { out, raw, is_good: true };
         message.value(&mut writer);
         if writer.is_good { Ok(()) } else { Err(NotJson) }
@@ -42,11 +42,35 @@ impl Writer<'_> {
 
     /// Writes a member whatever its value.
     pub fn member_always<T: Value>(&mut self, key: &str, value: &T) {
+        self.key(key);
+        value.value(self);
+    }
+
+    /// Writes an object.
+    pub fn object(&mut self, members: impl FnOnce(&mut Self)) {
+        self.out.push(b'{');
+        members(self);
+        self.out.push(b'}');
+    }
+
+    /// Writes a member that is a list; `put` appends its items as they are.
+    pub fn list_of(&mut self, key: &str, put: impl FnOnce(&mut Vec<u8>)) {
+        self.key(key);
+        self.out.push(b'[');
+        put(self.out);
+        self.out.push(b']');
+    }
+
+    /// A raw field holds no JSON: what was written is of no use.
+    pub fn refuse(&mut self) {
+        self.is_good = false;
+    }
+
+    fn key(&mut self, key: &str) {
         self.comma();
         self.out.push(b'"');
         self.out.extend_from_slice(key.as_bytes());
         self.out.extend_from_slice(b"\":");
-        value.value(self);
     }
 
     fn comma(&mut self) {
@@ -70,9 +94,7 @@ impl<T: Object> Value for T {
     }
 
     fn value(&self, to: &mut Writer<'_>) {
-        to.out.push(b'{');
-        self.write(to);
-        to.out.push(b'}');
+        to.object(|to| self.write(to));
     }
 }
 
@@ -146,8 +168,7 @@ impl Value for Bytes {
     fn value(&self, to: &mut Writer<'_>) {
         let text = simdutf8::basic::from_utf8(self);
         if !text.is_ok_and(|text| serde_json::from_str::<IgnoredAny>(text).is_ok()) {
-            to.is_good = false;
-            return;
+            return to.refuse();
         }
         match to.raw {
             Raw::OneLine => one_line(self, to.out),

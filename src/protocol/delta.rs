@@ -5,7 +5,6 @@
 //! texts is a text and a JSON subscriber can have it. It takes time in proportion to both payloads, whatever they hold.
 
 use super::command::Protocol;
-use super::payload;
 use crate::proto::client::Publication;
 use crate::proto::json_write;
 use bytes::Bytes;
@@ -173,21 +172,6 @@ pub fn shape(protocol: Protocol, publication: &mut Publication, patch: Option<&[
     publication.data = text.into();
     // Centrifugo's delta subscriptions of JSON clients go without it.
     publication.epoch.clear();
-}
-
-/// Gives a recovered list its form: the first publication is whole, every other one is a patch of the one before.
-pub fn shape_list(protocol: Protocol, publications: &mut [Publication]) {
-    let (mut base, mut scratch) = (None::<Bytes>, Vec::new());
-    for publication in publications {
-        let data = publication.data.clone();
-        // What is no JSON stays as it is, and the reply that would hold it fails as without deltas.
-        if protocol == Protocol::Json && !payload::is_json(&data, &mut scratch) {
-            return;
-        }
-        let patch = base.and_then(|base| patch(&base, &data));
-        shape(protocol, publication, patch.as_deref());
-        base = Some(data);
-    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,10 @@
 use super::*;
+use crate::proto::client::{Reply, SubscribeResult};
+use crate::protocol::missed::{Missed, Range};
+use crate::protocol::told::{Recovered, Told};
 use proptest::prelude::*;
+use prost::Message;
+use std::sync::Arc;
 
 /// Applies a patch as the sheet describes it; `None` when it is not one for this base.
 fn apply(base: &[u8], patch: &[u8]) -> Option<Vec<u8>> {
@@ -84,17 +89,30 @@ fn a_json_subscriber_gets_texts_in_strings() {
 fn a_recovered_list_is_a_chain_of_patches() {
     let payloads = [BEFORE, AFTER, "[1]", BEFORE];
     let list = payloads.map(|data| Publication { data: data.into(), ..Publication::default() });
-    let (mut publications, mut base) = (list, Vec::new());
-    shape_list(Protocol::Protobuf, &mut publications);
-    assert_eq!(publications.each_ref().map(|p| p.delta), [false, true, false, false]);
-    for (publication, expected) in publications.iter().zip(payloads) {
-        base = if publication.delta {
-            apply(&base, &publication.data).expect("a patch")
-        } else {
-            publication.data.to_vec()
-        };
-        assert_eq!(base, expected.as_bytes());
+    let range = Arc::new(Range::new(list.to_vec()));
+    for skip in 0..payloads.len() {
+        let (told, mut base) = (told(&Missed::new(range.clone(), skip)), Vec::new());
+        let deltas: Vec<bool> = told.iter().map(|publication| publication.delta).collect();
+        assert_eq!(deltas, [&[false], &[false, true, false, false][skip + 1..]].concat(), "the first one is whole");
+        for (publication, expected) in told.iter().zip(&payloads[skip..]) {
+            base = if publication.delta {
+                apply(&base, &publication.data).expect("a patch")
+            } else {
+                publication.data.to_vec()
+            };
+            assert_eq!(base, expected.as_bytes());
+        }
     }
+}
+
+/// The list as a Protobuf client with deltas reads it.
+fn told(missed: &Missed) -> Vec<Publication> {
+    let result = SubscribeResult { delta: true, ..SubscribeResult::default() };
+    let told = Told::Subscribed(1, Recovered::new(result, missed.clone()));
+    let mut out = Vec::new();
+    told.encode(Protocol::Protobuf, &mut out).expect("octets");
+    let reply = Reply::decode_length_delimited(&out[..]).expect("a reply");
+    reply.subscribe.expect("a result").publications
 }
 
 #[test]

@@ -5,8 +5,10 @@ pub mod command;
 pub mod delta;
 pub mod filter;
 pub mod frame;
+pub mod missed;
 pub mod payload;
 pub mod push;
 pub mod reply;
+pub mod told;
 
 pub use crate::proto::json::Malformed;

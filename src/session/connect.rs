@@ -1,14 +1,14 @@
 //! `connect`: who the client is, and what it is told (client-protocol 3.1).
 
 use super::outside::Held;
-use super::{Context, Flow, Joined, Session, State, Subscription, Waiting, Wanted, reply_to, subscribe};
+use super::{Context, Flow, Joined, Session, State, Subscription, Waiting, Wanted, subscribe};
 use crate::auth::{ConnectionClaims, Need, Said, TokenError};
 use crate::channel::features::Overrides;
 use crate::channel::{Features, Position};
 use crate::clock::{Mono, Now};
 use crate::proto::client::{ConnectRequest, ConnectResult, SubscribeResult};
 use crate::protocol::code::{Disconnect, Error};
-use crate::protocol::delta;
+use crate::protocol::told::{Recovered, Told};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -146,16 +146,12 @@ impl Session {
             let mut result = SubscribeResult { data: sub.granted.data, ..SubscribeResult::default() };
             result.was_recovering = sub.since.is_some();
             result.delta = sub.features.delta;
-            subscribe::tell_position(&mut result, sub.features, joined.entered, sub.since);
-            if result.delta {
-                delta::shape_list(self.protocol(), &mut result.publications);
-            }
-            subs.insert(sub.channel.to_string(), result);
+            let missed = subscribe::tell_position(&mut result, sub.features, joined.entered, sub.since);
+            subs.insert(sub.channel.to_string(), Recovered::new(result, missed));
         }
         let mut result = ConnectResult {
             client: self.client.to_string(),
             version: env!("CARGO_PKG_VERSION").into(),
-            subs,
             ..ConnectResult::default()
         };
         if connecting.expire_at > 0 && !client.insecure {
@@ -171,9 +167,7 @@ impl Session {
         if client.connect_include_server_time {
             result.time = i64::try_from(cx.now.wall.0).unwrap_or(i64::MAX);
         }
-        let mut reply = reply_to(connecting.id);
-        reply.connect = Some(result);
-        Flow::Connected(Box::new(reply), arrivals)
+        Flow::Connected(Box::new(Told::Connected(connecting.id, result, subs)), arrivals)
     }
 }
 

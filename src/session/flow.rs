@@ -10,6 +10,8 @@ use crate::proto::client::{ClientInfo, Publication, Reply};
 use crate::protocol::code::{Disconnect, Unsubscribe};
 use crate::protocol::filter::Filter;
 use crate::protocol::frame::{Feed, Rendition};
+use crate::protocol::missed::Missed;
+use crate::protocol::told::Told;
 use bytes::Bytes;
 use std::sync::Arc;
 
@@ -86,7 +88,7 @@ pub struct Entered {
     /// Everything behind the subscriber's position is kept.
     pub is_recovered: bool,
     /// What the subscriber has missed, if it wants it.
-    pub publications: Vec<Publication>,
+    pub missed: Missed,
 }
 
 /// Others are told that the client has come.
@@ -110,9 +112,9 @@ pub enum Flow {
     /// An error reply to `connect`: nothing that follows is answered.
     Refuse(Reply),
     /// `connect` has succeeded: count the client, send the reply, then announce the arrivals.
-    Connected(Box<Reply>, Vec<Arrival>),
+    Connected(Box<Told>, Vec<Arrival>),
     /// A subscription is in place: send the reply or push, then announce the arrival.
-    Subscribed(Box<Reply>, Option<Box<Arrival>>),
+    Subscribed(Box<Told>, Option<Box<Arrival>>),
     /// The subscription is gone from the session: leave the audience, then send the reply.
     Unsubscribed(Subscription, Reply),
     /// The subscription was ended by the server: leave the audience, then send the push.

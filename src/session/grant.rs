@@ -10,6 +10,7 @@ use crate::proto::client::{Push, Refresh, Reply, Subscribe};
 use crate::protocol::code::Disconnect;
 use crate::protocol::command::Protocol;
 use crate::protocol::payload;
+use crate::protocol::told::Told;
 use bytes::Bytes;
 use std::sync::Arc;
 
@@ -111,7 +112,8 @@ impl Session {
             body.offset = known.unwrap_or(top.offset);
         }
         let push = Push { channel: grant.channel.to_string(), subscribe: Some(body), ..Push::default() };
-        Flow::Subscribed(Box::new(Reply { push: Some(push), ..Reply::default() }), arrival)
+        let push = Box::new(Reply { push: Some(push), ..Reply::default() });
+        Flow::Subscribed(Box::new(Told::Push(push)), arrival)
     }
 
     /// Takes a subscription out, for its end or for another one in its place.

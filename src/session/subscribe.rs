@@ -2,7 +2,7 @@
 
 use super::connect::time_until;
 use super::outside::Held;
-use super::{Context, Entered, Flow, Joined, Session, Since, Subscription, Waiting, Wanted, reply_to};
+use super::{Context, Entered, Flow, Joined, Session, Since, Subscription, Waiting, Wanted};
 use crate::auth::{Need, Said, TokenError};
 use crate::channel::features::Overrides;
 use crate::channel::rules::{Asked, Refusal};
@@ -10,8 +10,9 @@ use crate::channel::{Features, Position};
 use crate::clock::Mono;
 use crate::proto::client::{SubscribeRequest, SubscribeResult};
 use crate::protocol::code::{Disconnect, Error};
-use crate::protocol::delta;
 use crate::protocol::filter::Filter;
+use crate::protocol::missed::Missed;
+use crate::protocol::told::{Recovered, Told};
 use bytes::Bytes;
 use std::sync::Arc;
 
@@ -165,17 +166,12 @@ impl Session {
             ..SubscribeResult::default()
         };
         result.delta = subscribing.features.delta;
-        tell_position(&mut result, subscribing.features, joined.entered, subscribing.since);
-        if result.delta {
-            delta::shape_list(self.protocol(), &mut result.publications);
-        }
+        let missed = tell_position(&mut result, subscribing.features, joined.entered, subscribing.since);
         if subscribing.expire_at > 0 {
             let ttl = subscribing.expire_at - cx.now.wall.seconds();
             (result.expires, result.ttl) = (true, u32::try_from(ttl.max(0)).unwrap_or(u32::MAX));
         }
-        let mut reply = reply_to(subscribing.id);
-        reply.subscribe = Some(result);
-        Flow::Subscribed(Box::new(reply), arrival)
+        Flow::Subscribed(Box::new(Told::Subscribed(subscribing.id, Recovered::new(result, missed))), arrival)
     }
 }
 
@@ -204,23 +200,22 @@ pub(super) fn wanted(
 }
 
 /// What the reply says of positions (client-protocol 4.4): a recovered client is told its own offset and advances by
-/// the publications.
+/// the publications, which are returned.
 pub(super) fn tell_position(
     result: &mut SubscribeResult,
     features: Features,
     entered: Option<Entered>,
     since: Option<Position>,
-) {
-    let Some(Entered { top: Some(top), is_recovered, publications }) = entered else { return };
+) -> Missed {
+    let Some(Entered { top: Some(top), is_recovered, missed }) = entered else { return Missed::default() };
     result.recoverable = features.recoverable;
     result.positioned = true;
     result.epoch = top.epoch.to_string();
     result.offset = top.offset;
-    if let Some(since) = since.filter(|_| is_recovered) {
-        result.recovered = true;
-        result.offset = since.offset;
-        result.publications = publications;
-    }
+    let Some(since) = since.filter(|_| is_recovered) else { return Missed::default() };
+    result.recovered = true;
+    result.offset = since.offset;
+    missed
 }
 
 enum Denied {

@@ -13,6 +13,7 @@ impl Shard {
         self.output.check_invariants();
         self.registry.check_invariants();
         self.store.check_invariants();
+        self.ranges.check_invariants();
         self.check_places();
         self.check_waiting();
     }
@@ -80,6 +81,7 @@ impl Shard {
         assert!(self.registry.is_empty(), "a channel without listeners");
         assert!(self.users.is_empty(), "a user without connections");
         assert!(self.store.is_empty(), "a channel without listeners, history and members");
+        assert!(self.ranges.is_empty(), "a recovered list");
     }
 
     fn clients(&self) -> impl Iterator<Item = (&Conn, &Client)> {

@@ -29,7 +29,7 @@ use crate::api::Answer;
 use crate::api::figures::Figures;
 use crate::api::info::Node;
 use crate::auth::KeyCache;
-use crate::channel::Store;
+use crate::channel::{Ranges, Store};
 use crate::clock::{Mono, Now};
 use crate::config::settings::Settings;
 use crate::conn::{Conn, Door, Kind};
@@ -141,6 +141,8 @@ pub struct Shard {
     output: Output,
     registry: Registry,
     store: Store,
+    /// Recovered lists of the channels of this core.
+    ranges: Ranges,
     wheel: Wheel<Slot>,
     due: Vec<Slot>,
     jobs: Jobs,
@@ -193,6 +195,7 @@ impl Shard {
             output,
             registry: Registry::new(hash_seed),
             store: Store::new(hash_seed),
+            ranges: Ranges::default(),
             wheel: Wheel::new(),
             due: Vec::new(),
             jobs: Jobs::default(),
@@ -235,8 +238,8 @@ impl Shard {
 
     /// When [`Event::Tick`] has something to do.
     pub fn next_deadline(&self) -> Option<Mono> {
-        let deadlines = [self.wheel.next_deadline(), self.jobs.next_deadline(), self.store.next_deadline()];
-        deadlines.into_iter().flatten().chain([self.figures.next_deadline()]).min()
+        let tables = [self.wheel.next_deadline(), self.store.next_deadline(), self.ranges.next_deadline()];
+        tables.into_iter().chain([self.jobs.next_deadline()]).flatten().chain([self.figures.next_deadline()]).min()
     }
 
     /// Writes at most `slice` connections; true while more are to be written.

@@ -2,15 +2,18 @@
 
 use super::message::{Departure, Entry, Frames, Rendered};
 use super::{Message, Shard};
-use crate::channel::Rules;
 use crate::channel::features::RecoveryMode;
 use crate::channel::history::{Page, Stream};
 use crate::channel::inquiry::{Finding, Inquiry};
 use crate::channel::presence::Presence;
+use crate::channel::{Ranges, Rules};
+use crate::clock::Mono;
 use crate::id::Core;
 use crate::limits;
 use crate::proto::client::{ClientInfo, Join, Leave, Publication, Push, Reply};
+use crate::protocol::filter::Filter;
 use crate::protocol::frame::{self, Rendition};
+use crate::protocol::missed::{Missed, Range};
 use crate::protocol::reply;
 use crate::session::{Entered, Since};
 use crate::tally::Action;
@@ -32,6 +35,7 @@ impl Shard {
     pub(super) fn expire_channels(&mut self) {
         let rules = &self.policy.rules;
         self.store.expire(self.now.mono, limits::EXPIRED_CHANNELS_PER_TURN, |channel| meta_ttl(rules, channel));
+        self.ranges.expire(self.now.mono);
         self.store_gauges();
     }
 
@@ -75,7 +79,7 @@ impl Shard {
         let stream = self.store.stream(channel, meta_ttl, self.now.mono, &mut self.random);
         let mut entered = Entered { top: Some(stream.top()), ..Entered::default() };
         if let Some(since) = entry.since {
-            recover(stream, &since, &mut entered);
+            recover(&mut self.ranges, channel, stream, &since, self.now.mono, &mut entered);
         }
         entered
     }
@@ -95,16 +99,20 @@ impl Shard {
     /// Those who want to know are told who has come or gone.
     pub(super) fn announce_owned(&mut self, channel: &Arc<str>, info: ClientInfo, has_come: bool) {
         let Some((name, interest)) = self.store.listeners(channel) else { return };
+        let (sent, received) = match has_come {
+            true => (&self.counters.joins_sent, &self.counters.joins_received),
+            false => (&self.counters.leaves_sent, &self.counters.leaves_received),
+        };
+        sent.add(1);
+        received.add(1);
+        if interest.cores_with_joins().next().is_none() {
+            return;
+        }
         let (name, interest) = (name.clone(), interest.clone());
         let mut push = Push { channel: name.to_string(), ..Push::default() };
-        if has_come {
-            self.counters.joins_sent.add(1);
-            self.counters.joins_received.add(1);
-            push.join = Some(Join { info: Some(info) });
-        } else {
-            self.counters.leaves_sent.add(1);
-            self.counters.leaves_received.add(1);
-            push.leave = Some(Leave { info: Some(info) });
+        match has_come {
+            true => push.join = Some(Join { info: Some(info) }),
+            false => push.leave = Some(Leave { info: Some(info) }),
         }
         let message = Reply { push: Some(push), ..Reply::default() };
         let mut frames = Frames::default();
@@ -161,28 +169,41 @@ impl Shard {
     }
 }
 
-/// What a subscriber that goes on from a position is told (client-protocol 4.4).
-fn recover(stream: &Stream, since: &Since, entered: &mut Entered) {
+/// What a subscriber that goes on from a position is told (client-protocol 4.4). Who has a filter gets a list of its own.
+fn recover(ranges: &mut Ranges, channel: &Arc<str>, stream: &Stream, since: &Since, now: Mono, entered: &mut Entered) {
     let wants_any = since.publications_max > 0;
-    let passes = |publication: &Publication| since.filter.as_ref().is_none_or(|f| f.matches(&publication.tags));
     match since.mode {
         RecoveryMode::Stream => {
             // Who does not want the publications is told about them however many they are.
             let limit = if wants_any { since.publications_max } else { usize::MAX };
             entered.is_recovered = stream.recovers(&since.position, limit);
-            if entered.is_recovered && wants_any {
-                entered.publications = stream.read(&Page { since: Some(since.position.offset), ..Page::default() });
-                entered.publications.retain(passes);
+            if !entered.is_recovered || !wants_any {
+                return;
             }
+            let offset = since.position.offset;
+            entered.missed = match &since.filter {
+                None => ranges.missed(channel, stream, offset, now),
+                Some(filter) => passing(filter, stream, &Page { since: Some(offset), ..Page::default() }, usize::MAX),
+            };
         }
         RecoveryMode::Cache => {
             let is_current = since.position.offset > 0 && since.position == stream.top();
             entered.is_recovered = is_current || !stream.is_empty();
-            if !is_current && wants_any {
-                let limit = if since.filter.is_some() { since.publications_max } else { 1 };
-                let newest = stream.read(&Page { limit: Some(limit), reverse: true, ..Page::default() });
-                entered.publications.extend(newest.into_iter().find(passes));
+            if is_current || !wants_any || stream.is_empty() {
+                return;
             }
+            let newest = Page { limit: Some(since.publications_max), reverse: true, ..Page::default() };
+            entered.missed = match &since.filter {
+                None => ranges.missed(channel, stream, stream.top().offset - 1, now),
+                Some(filter) => passing(filter, stream, &newest, 1),
+            };
         }
     }
+}
+
+/// The first `count` publications of a page that pass.
+fn passing(filter: &Filter, stream: &Stream, page: &Page, count: usize) -> Missed {
+    let passes = |publication: &Publication| filter.matches(&publication.tags);
+    let list = stream.read(page).into_iter().filter(passes).take(count).collect();
+    Missed::new(Arc::new(Range::new(list)), 0)
 }

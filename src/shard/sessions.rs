@@ -7,10 +7,13 @@ use crate::channel::inquiry::Finding;
 use crate::conn::{Client, Conn, Kind, contained};
 use crate::id::Slot;
 use crate::proto::client::Reply;
+use crate::proto::json::NotJson;
 use crate::protocol::code::Disconnect;
 use crate::protocol::command::{Commands, Protocol};
 use crate::protocol::frame::{self, Block, Rendition};
+use crate::protocol::missed::Work;
 use crate::protocol::reply;
+use crate::protocol::told::Told;
 use crate::session::flow::PublishWish;
 use crate::session::outside::Answer;
 use crate::session::{Context, Flow, Session};
@@ -139,19 +142,19 @@ impl Shard {
                     self.reply(slot, protocol, &reply);
                     return After::Refused;
                 }
-                Flow::Connected(reply, arrivals) => {
+                Flow::Connected(told, arrivals) => {
                     if !self.count_client(slot.index, client) {
                         return After::Disconnect(Disconnect::CONNECTION_LIMIT);
                     }
-                    let after = self.reply(slot, protocol, &reply);
+                    let after = self.tell(slot, protocol, &told);
                     arrivals.into_iter().for_each(|arrival| self.announce(arrival));
                     if matches!(after, After::Nothing) {
                         self.claim_user(client);
                     }
                     return after;
                 }
-                Flow::Subscribed(reply, arrival) => {
-                    let after = self.reply(slot, protocol, &reply);
+                Flow::Subscribed(told, arrival) => {
+                    let after = self.tell(slot, protocol, &told);
                     arrival.into_iter().for_each(|arrival| self.announce(*arrival));
                     return after;
                 }
@@ -211,7 +214,26 @@ impl Shard {
 
     fn reply(&mut self, slot: Slot, protocol: Protocol, reply: &Reply) -> After {
         self.scratch.clear();
-        if reply::encode_reply(protocol, reply, &mut self.scratch).is_err() {
+        let encoded = reply::encode_reply(protocol, reply, &mut self.scratch);
+        self.queue_reply(slot, protocol, encoded)
+    }
+
+    /// Answers with what may hold recovered lists.
+    fn tell(&mut self, slot: Slot, protocol: Protocol, told: &Told) -> After {
+        for work in told.prepare(protocol) {
+            match work {
+                Work::Encoded => self.counters.recovered_lists_encoded.add(1),
+                Work::Shared => self.counters.recovered_lists_shared.add(1),
+            }
+        }
+        self.scratch.clear();
+        let encoded = told.encode(protocol, &mut self.scratch);
+        self.queue_reply(slot, protocol, encoded)
+    }
+
+    /// Queues what stands in `scratch`.
+    fn queue_reply(&mut self, slot: Slot, protocol: Protocol, encoded: Result<(), NotJson>) -> After {
+        if encoded.is_err() {
             return After::Disconnect(Disconnect::INAPPROPRIATE_PROTOCOL);
         }
         let block = frame::frame(Rendition::websocket(protocol), &self.scratch);

@@ -140,7 +140,7 @@ impl Shard {
         }
         // The list ends with the newest publication. One that is recovered without a list may know nothing of it: an
         // application that begins at a position that it remembers has no payload.
-        let has_base = entered.is_some_and(|entered| entered.is_recovered && !entered.publications.is_empty());
+        let has_base = entered.is_some_and(|entered| entered.is_recovered && !entered.missed.is_empty());
         let (seat, moved) = self.registry.join_patched(key, feed, has_base, slot.index);
         self.reseat(key, moved);
         seat
