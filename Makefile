@@ -48,7 +48,7 @@ bench: ## CPU per message and latency against the floor, in one run: make bench 
 
 fuzz: ## each parser for 60 seconds (installs cargo-fuzz)
 	@command -v cargo-fuzz >/dev/null 2>&1 || $(CARGO) install --quiet cargo-fuzz
-	@for target in http1 http2 websocket commands api_body; do \
+	@for target in http1 http2 websocket deflate commands api_body; do \
 		RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run $$target -- -max_total_time=60 -max_len=4096 || exit 1; \
 	done
 

@@ -168,6 +168,13 @@ counters! {
             "Messages to clients.";
         messages_sent_bytes, Counter, "centrifugo_transport_messages_sent_size", [transport = "websocket", frame_type = "", channel_namespace = ""],
             "Bytes of the messages to clients, before compression.";
+        deflated_messages, Counter, "corecast_deflated_messages_total", [],
+            "Messages that were compressed, once for all who get them.";
+        deflated_bytes_in, Counter, "corecast_deflated_input_bytes_total", [], "Bytes of these messages before.";
+        deflated_bytes_out, Counter, "corecast_deflated_output_bytes_total", [], "Bytes of these messages after.";
+        inflated_messages, Counter, "corecast_inflated_messages_total", [], "Compressed messages of clients.";
+        inflated_bytes_in, Counter, "corecast_inflated_input_bytes_total", [], "Bytes of these messages as they came.";
+        inflated_bytes_out, Counter, "corecast_inflated_output_bytes_total", [], "Bytes of these messages inflated.";
         bytes_received, Counter, "corecast_received_bytes_total", [], "Bytes read from sockets.";
         bytes_sent, Counter, "corecast_sent_bytes_total", [], "Bytes taken by the kernel for sockets.";
         writes, Counter, "corecast_writes_total", [], "Send calls.";

@@ -119,6 +119,9 @@ pub const OUTSIDE_ASKS_MAX: usize = 16_384;
 /// Threads for what would block the side thread: signatures that take long, look-ups of names.
 pub const OUTSIDE_THREADS_MAX: usize = 4;
 
+/// Room that a core keeps for the next compressed or inflated message; what a larger one took is given back.
+pub const DEFLATE_BYTES_KEPT: usize = 64 << 10;
+
 /// Sockets taken from the backlog by the ring before other work is looked at cannot be bounded (multishot accept),
 /// only the backlog can.
 pub const LISTEN_BACKLOG: i32 = 4096;

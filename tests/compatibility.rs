@@ -29,7 +29,27 @@ const ROWS: &[Row] = &[
         Works,
         "F31 an unanswered ping ends the connection",
     ),
-    ("Transports", "permessage-deflate", NotYet, ""),
+    (
+        "Transports",
+        "permessage-deflate without context takeover; a publication is compressed once for all who get it",
+        Works,
+        "a_publication_to_a_hundred_compressed_subscribers_is_compressed_once",
+    ),
+    (
+        "Transports",
+        "compressed messages of clients, limits before and after decompression",
+        Works,
+        "what_a_compressed_client_does_wrong_has_its_code",
+    ),
+    (
+        "Transports",
+        "offers of permessage-deflate with `server_max_window_bits`",
+        Differs(
+            "the window is 4 KiB instead of 32, so 12 and more are kept to; with less, which Centrifugo ignores, or \
+             with a parameter that is not valid the connection goes on without compression",
+        ),
+        "an_offer_that_is_not_understood_or_not_valid_is_declined",
+    ),
     ("Transports", "SSE, HTTP stream, emulation, WebTransport, unidirectional transports", NotYet, ""),
     (
         "Transports",
@@ -107,6 +127,8 @@ const ROWS: &[Row] = &[
         Works,
         "F77, F78, F78b and F79 recovery in cache mode",
     ),
+    (
+        "Client protocol",
         "what many have missed is encoded once for all of them, on all cores; after a cut they come back without loss",
         Works,
         "what_many_have_missed_is_encoded_once_for_clients_of_both_cores",

@@ -5,7 +5,7 @@ mod common;
 
 use common::pure::{Pure, START_UNIX};
 use common::server::parse_answer;
-use common::ws::{Arrival, Peer, upgrade};
+use common::ws::{Arrival, DEFLATE, Peer, upgrade};
 use corecast::shard::Shard;
 use corecast::wire::websocket::Opcode;
 use serde_json::{Value, json};
@@ -129,6 +129,49 @@ fn options_of_the_websocket_endpoint() {
     let mut pure = world(json!({"websocket": {"message_size_limit": 30}}));
     let mut client = Client::plain(&mut pure);
     assert_eq!(client.say(&mut pure, &format!("{}{{}}", " ".repeat(29))), ["1009 "]);
+}
+
+#[test]
+fn options_of_compression() {
+    let open = |websocket: Value, fields: &str| {
+        let mut pure = world(json!({"websocket": websocket}));
+        let mut client = Client::open(&mut pure, "/connection/websocket", fields);
+        client.hear(&mut pure);
+        (pure, client)
+    };
+    // Whether it is agreed to, messages of a connect reply that came compressed, bytes of a publication.
+    let seen = |websocket: Value, fields: &str| {
+        let (mut pure, mut client) = open(websocket, fields);
+        assert!(client.connect(&mut pure, json!({})).contains("\"connect\""));
+        client.subscribe(&mut pure, "open:a");
+        let body = json!({"channel": "open:a", "data": "words ".repeat(200)}).to_string();
+        api(&mut pure, "/api/publish", "X-API-Key: k\r\n", &body);
+        let bytes = pure.take(client.wire);
+        assert!(matches!(&client.peer.take(&bytes)[..], [Arrival::Text(text)] if text.len() > 1200));
+        (client.peer.has_deflate(), client.peer.deflated, bytes.len())
+    };
+    let (agreed, deflated, plain_bytes) = seen(json!({}), DEFLATE);
+    assert_eq!((agreed, deflated), (false, 0), "off by default");
+    assert!(!seen(json!({"compression": true}), "").0, "not offered");
+    let (agreed, deflated, bytes) = seen(json!({"compression": true}), DEFLATE);
+    assert_eq!((agreed, deflated), (true, 3), "replies and publications");
+    assert!(bytes < plain_bytes / 10, "{bytes} of {plain_bytes}");
+    assert_eq!(seen(json!({"compression": true, "compression_min_size": 1000}), DEFLATE).1, 1, "the publication");
+    assert_eq!(seen(json!({"compression": true, "compression_min_size": 5000}), DEFLATE), (true, 0, plain_bytes));
+    let best = seen(json!({"compression": true, "compression_level": 9}), DEFLATE).2;
+    assert!(best < bytes, "{best} {bytes}");
+
+    let too_big = ["1009 message too big after decompression"];
+    let limits = json!({"compression": true, "message_size_limit": 500, "decompressed_message_size_limit": 2000});
+    let (mut pure, mut client) = open(limits, DEFLATE);
+    client.connect(&mut pure, json!({}));
+    let command = |bytes: usize| format!("{}{{\"id\":9,\"rpc\":{{}}}}", " ".repeat(bytes - 17));
+    assert!(client.say(&mut pure, &command(2000)).concat().contains("\"id\":9"));
+    assert_eq!(client.say(&mut pure, &command(2001)), too_big);
+    let (mut pure, mut client) = open(json!({"compression": true, "message_size_limit": 500}), DEFLATE);
+    client.connect(&mut pure, json!({}));
+    assert!(client.say(&mut pure, &command(5000)).concat().contains("\"id\":9"));
+    assert_eq!(client.say(&mut pure, &command(5001)), too_big, "ten times the other limit");
 }
 
 #[test]

@@ -177,6 +177,7 @@ fn sample(name: &Name) -> Json {
         ("internal_port" | "port", Kind::Text) => json!("9001"),
         ("user_id_claim", _) => json!("uid"),
         ("min_version", _) => json!("1.3"),
+        ("compression_level", _) => json!(7),
         (_, Kind::Bool) => json!(true),
         (_, Kind::Int) => json!(77),
         (_, Kind::Duration) => json!("9s"),

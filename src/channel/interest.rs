@@ -2,75 +2,65 @@
 
 use crate::id::Core;
 use crate::limits::CORES_MAX;
+use crate::protocol::feeds::{ByFeed, FeedSet};
 use crate::protocol::frame::{Feed, Rendition};
 
-/// The cores that listen to one channel, a bit set per feed.
+/// The cores that listen to one channel, a bit set per feed that somebody wants.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
-pub struct Interest {
-    plain: [u64; Feed::PLAIN],
-    /// Feeds with deltas, which few channels have.
-    deltas: Option<Box<[u64; Feed::PLAIN]>>,
-}
+pub struct Interest(ByFeed<u64, 2>);
 
 impl Interest {
     /// Replaces what `core` wants by `feeds` (a bit per [`Feed`]).
-    pub fn set(&mut self, core: Core, feeds: u8) {
+    pub fn set(&mut self, core: Core, feeds: FeedSet) {
         assert!(core.index() < CORES_MAX);
         for feed in Feed::all() {
-            let is_wanted = feeds & feed.bit() != 0;
-            let words = match (feed.delta, &mut self.deltas) {
-                (false, _) => &mut self.plain,
-                (true, Some(deltas)) => &mut **deltas,
-                (true, none) if is_wanted => none.insert(Box::default()),
-                (true, None) => continue,
-            };
-            let word = &mut words[feed.plain_index()];
-            *word &= !(1 << core.0);
-            *word |= u64::from(is_wanted) << core.0;
+            if feeds & feed.bit() != 0 {
+                *self.0.get_or_default(feed) |= 1 << core.0;
+            } else if let Some(word) = self.0.get_mut(feed) {
+                *word &= !(1 << core.0);
+            }
         }
-        self.deltas.take_if(|deltas| **deltas == [0; Feed::PLAIN]);
+        self.0.retain(|_, word| *word != 0);
     }
 
-    fn word(&self, feed: Feed) -> u64 {
-        let of_deltas = || self.deltas.as_ref().map_or(0, |deltas| deltas[feed.plain_index()]);
-        if feed.delta { of_deltas() } else { self.plain[feed.index()] }
+    fn has(&self, feed: Feed) -> bool {
+        self.0.get(feed).is_some()
     }
 
     /// True when somebody wants whole publications in `rendition`.
     pub fn wants(&self, rendition: Rendition) -> bool {
-        [false, true].into_iter().any(|joins| self.word(Feed { rendition, joins, delta: false }) != 0)
+        [false, true].into_iter().any(|joins| self.has(Feed { rendition, joins, delta: false }))
     }
 
     /// True when somebody wants publications in `rendition` as patches.
     pub fn wants_deltas_in(&self, rendition: Rendition) -> bool {
-        [false, true].into_iter().any(|joins| self.word(Feed { rendition, joins, delta: true }) != 0)
+        [false, true].into_iter().any(|joins| self.has(Feed { rendition, joins, delta: true }))
     }
 
     /// True when somebody wants patches.
     pub fn wants_deltas(&self) -> bool {
-        self.deltas.is_some()
+        self.0.iter().any(|(feed, _)| feed.delta)
     }
 
     /// True when somebody wants joins and leaves in `rendition`.
     pub fn wants_joins(&self, rendition: Rendition) -> bool {
-        [false, true].into_iter().any(|delta| self.word(Feed { rendition, joins: true, delta }) != 0)
+        [false, true].into_iter().any(|delta| self.has(Feed { rendition, joins: true, delta }))
     }
 
     /// The cores that listen to anything, ascending.
     pub fn cores(&self) -> impl Iterator<Item = Core> + use<> {
-        let words = self.plain.iter().chain(self.deltas.iter().flat_map(|deltas| deltas.iter()));
-        cores_of(words.fold(0, |all, word| all | word))
+        cores_of(self.0.iter().fold(0, |all, (_, word)| all | word))
     }
 
     /// The cores that want joins and leaves, ascending.
     pub fn cores_with_joins(&self) -> impl Iterator<Item = Core> + use<> {
-        let feeds = Feed::all().filter(|feed| feed.joins);
-        cores_of(feeds.fold(0, |all, feed| all | self.word(feed)))
+        let with_joins = self.0.iter().filter(|(feed, _)| feed.joins);
+        cores_of(with_joins.fold(0, |all, (_, word)| all | word))
     }
 
     /// True when nobody listens.
     pub fn is_empty(&self) -> bool {
-        self.plain.iter().all(|word| *word == 0) && self.deltas.is_none()
+        self.0.is_empty()
     }
 }
 
@@ -114,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn feeds_with_deltas_stand_apart_and_leave_nothing_behind() {
+    fn feeds_with_deltas_leave_nothing_behind() {
         let mut interest = Interest::default();
         let with_deltas = Feed { delta: true, ..JOINS };
         interest.set(Core(1), JSON.bit() | with_deltas.bit());

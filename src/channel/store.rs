@@ -14,6 +14,7 @@ use crate::channel::Position;
 use crate::clock::Mono;
 use crate::id::{ClientId, Core};
 use crate::proto::client::Publication;
+use crate::protocol::feeds::FeedSet;
 use bytes::Bytes;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
@@ -93,7 +94,7 @@ impl Store {
     }
 
     /// From now on `core` wants `feeds` of the channel; none: it has left.
-    pub fn listen(&mut self, channel: &Arc<str>, core: Core, feeds: u8) {
+    pub fn listen(&mut self, channel: &Arc<str>, core: Core, feeds: FeedSet) {
         let entry = self.channels.entry_ref(channel).or_default();
         let was_heard = !entry.interest.is_empty();
         entry.interest.set(core, feeds);

@@ -107,6 +107,8 @@ impl Link {
                 }
                 Some(Frame::Ping(payload)) => pong = Some(payload.to_vec()),
                 Some(Frame::Close { code, reason }) => events.push(Event::Closed(code.unwrap_or(1005), reason.into())),
+                // It offers no compression.
+                Some(Frame::Deflated { .. }) => return Err(Broken::Garbage),
                 Some(Frame::Pong(_)) | None => {}
             }
             pong.into_iter().for_each(|payload| self.frame(Opcode::Pong, &payload));

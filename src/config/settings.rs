@@ -157,8 +157,26 @@ pub struct Websocket {
     pub disabled: bool,
     /// Path of the endpoint.
     pub handler_prefix: String,
-    /// Bytes of one message from a client; a larger one closes with 1009.
+    /// Clients that offer permessage-deflate get it.
+    pub compression: bool,
+    /// Shorter messages to clients, and those of just this length, go out as they are; 0: all are compressed.
+    pub compression_min_size: usize,
+    /// As in Go's library: 0 to 9, -1 for the usual 6, -2 for what is quickest.
+    pub compression_level: i64,
+    /// Bytes of one message from a client, as it comes; a larger one closes with 1009.
     pub message_size_limit: usize,
+    /// The same for a compressed one when it is inflated; 0: ten times the other limit.
+    pub decompressed_message_size_limit: usize,
+}
+
+impl Websocket {
+    /// Bytes that a compressed message may have when it is inflated.
+    pub fn inflated_bytes_max(&self) -> usize {
+        match self.decompressed_message_size_limit {
+            0 => self.message_size_limit.saturating_mul(10),
+            limit => limit,
+        }
+    }
 }
 
 /// `health.*`
@@ -447,7 +465,15 @@ impl Default for Swagger {
 
 impl Default for Websocket {
     fn default() -> Websocket {
-        Websocket { disabled: false, handler_prefix: "/connection/websocket".into(), message_size_limit: 65536 }
+        Websocket {
+            disabled: false,
+            handler_prefix: "/connection/websocket".into(),
+            compression: false,
+            compression_min_size: 0,
+            compression_level: 1,
+            message_size_limit: 65536,
+            decompressed_message_size_limit: 0,
+        }
     }
 }
 

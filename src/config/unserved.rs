@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn what_is_merely_missing_is_warned_about() {
-        for path in ["sse.enabled", "history_size", "admin.enabled", "grpc_api.enabled", "websocket.compression"] {
+        for path in ["sse.enabled", "history_size", "admin.enabled", "grpc_api.enabled", "uni_websocket.compression"] {
             assert_eq!(unserved(path), Unserved::Warned, "{path}");
         }
     }

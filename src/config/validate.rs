@@ -27,6 +27,7 @@ pub(super) fn check(dialect: Dialect, entries: &Entries) -> Result<(), LoadError
         one_of(entries, "grpc_api.error_mode", &["", "transport"])?;
     }
     one_of(entries, "channel.publication_data_format", namespace::DATA_FORMATS)?;
+    compression_level(entries)?;
     whole_seconds(entries, "channel.history_meta_ttl")?;
     namespace::check_all(dialect, entries)?;
     personal_channel(dialect, entries)
@@ -107,6 +108,18 @@ fn one_of(entries: &Entries, path: &str, known: &[&str]) -> Result<(), LoadError
     }
     let error = entries.error(Failure::Validating, path, "unknown value");
     Err(error.remedy(format!("write one of {known:?}")))
+}
+
+/// The levels of Go's library, which Centrifugo compresses with.
+fn compression_level(entries: &Entries) -> Result<(), LoadError> {
+    let path = "websocket.compression_level";
+    match entries.value(path) {
+        Value::Int(-2..=9) => Ok(()),
+        _ => {
+            let error = entries.error(Failure::Validating, path, "unknown level of compression");
+            Err(error.remedy("write 1 (quick) to 9 (small), or -2 to 0 as Go's library has them"))
+        }
+    }
 }
 
 fn whole_seconds(entries: &Entries, path: &str) -> Result<(), LoadError> {

@@ -158,3 +158,16 @@ fn other_words_are_checked() {
     assert_eq!(&*refused(json!({"internal_port": "x"})).key, "internal_port");
     assert_eq!(&*refused(json!({"proxies": [{"name": "default"}]})).reason, "namespace default: this name is reserved");
 }
+
+#[test]
+fn levels_of_compression_are_those_of_go() {
+    for level in [-2, -1, 0, 1, 9] {
+        accepted(json!({"websocket": {"compression_level": level}}));
+    }
+    for level in [-3, 10, 100] {
+        let error = refused(json!({"websocket": {"compression": true, "compression_level": level}}));
+        assert_eq!((error.failure, &*error.key), (Failure::Validating, "websocket.compression_level"), "{error}");
+        assert!(error.to_string().contains(&level.to_string()) && !error.remedy.is_empty(), "{error}");
+    }
+    assert_eq!(&*refused(json!({"websocket_compression_level": 12})).key, "websocket_compression_level", "as in v5");
+}

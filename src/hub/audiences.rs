@@ -7,6 +7,7 @@
 
 use super::patched::Patched;
 use crate::id::Seat;
+use crate::protocol::feeds::ByFeed;
 use crate::protocol::filter::Filter;
 use crate::protocol::frame::{Feed, Rendition};
 use foldhash::fast::RandomState;
@@ -14,8 +15,8 @@ use hashbrown::HashMap;
 use smallvec::SmallVec;
 use std::sync::Arc;
 
-/// Connections by feed without deltas.
-type ByFeed = [Vec<u32>; Feed::PLAIN];
+/// Connections by feed without deltas; there is no empty list.
+type Members = ByFeed<Vec<u32>>;
 
 /// Connections that sit somewhere else now.
 pub type Moved = SmallVec<[(u32, Seat); 2]>;
@@ -23,9 +24,9 @@ pub type Moved = SmallVec<[(u32, Seat); 2]>;
 /// All listeners of a channel.
 #[derive(Default)]
 pub struct Audiences {
-    plain: ByFeed,
+    plain: Members,
     filters: Option<Box<Filters>>,
-    deltas: Option<Box<[Patched; Feed::PLAIN]>>,
+    deltas: Option<Box<ByFeed<Patched>>>,
 }
 
 /// Those with filters.
@@ -43,13 +44,13 @@ struct Filters {
 pub struct Group {
     /// What a publication has to pass.
     pub filter: Arc<Filter>,
-    members: ByFeed,
+    members: Members,
 }
 
 impl Group {
     /// The connections that listen with `feed`.
     pub fn audience(&self, feed: Feed) -> &[u32] {
-        &self.members[feed.index()]
+        audience(&self.members, feed)
     }
 
     /// The connections that get publications in `rendition`: those without and those with joins.
@@ -58,17 +59,20 @@ impl Group {
     }
 }
 
-fn of_rendition(members: &ByFeed, rendition: Rendition) -> [&[u32]; 2] {
-    [false, true].map(|joins| &members[Feed { rendition, joins, delta: false }.index()][..])
+fn audience(members: &Members, feed: Feed) -> &[u32] {
+    members.get(feed).map_or(&[], |list| list)
+}
+
+fn of_rendition(members: &Members, rendition: Rendition) -> [&[u32]; 2] {
+    [false, true].map(|joins| audience(members, Feed { rendition, joins, delta: false }))
 }
 
 impl Audiences {
     /// The connections that listen with `feed` and without a filter.
     pub fn audience(&self, feed: Feed) -> &[u32] {
-        match (feed.delta, &self.deltas) {
-            (false, _) => &self.plain[feed.index()],
-            (true, Some(deltas)) => deltas[feed.plain_index()].members(),
-            (true, None) => &[],
+        match feed.delta {
+            false => audience(&self.plain, feed),
+            true => self.deltas.as_ref().and_then(|deltas| deltas.get(feed)).map_or(&[], Patched::members),
         }
     }
 
@@ -76,15 +80,15 @@ impl Audiences {
     /// need a whole publication first.
     pub fn patched(&self, rendition: Rendition) -> [[&[u32]; 2]; 2] {
         let halves = [false, true].map(|joins| {
-            let place = Feed { rendition, joins, delta: true }.plain_index();
-            self.deltas.as_ref().map_or((&[][..], &[][..]), |deltas| deltas[place].split())
+            let patched = self.deltas.as_ref().and_then(|deltas| deltas.get(Feed { rendition, joins, delta: true }));
+            patched.map_or((&[][..], &[][..]), Patched::split)
         });
         [halves.map(|(ready, _)| ready), halves.map(|(_, fresh)| fresh)]
     }
 
     /// All have got a publication: the next patch is for them too.
     pub fn make_ready(&mut self) {
-        self.deltas.iter_mut().flat_map(|deltas| deltas.iter_mut()).for_each(Patched::make_ready);
+        self.deltas.iter_mut().flat_map(|deltas| deltas.values_mut()).for_each(Patched::make_ready);
     }
 
     /// The connections without a filter that get publications in `rendition`: those without and those with joins.
@@ -115,19 +119,19 @@ impl Audiences {
     /// `is_ready`: the connection has the publication that the next patch is made against.
     pub(super) fn join_patched(&mut self, feed: Feed, is_ready: bool, index: u32) -> (Seat, Moved) {
         let deltas = self.deltas.get_or_insert_default();
-        let (place, moved) = deltas[feed.plain_index()].join(index, is_ready);
+        let (place, moved) = deltas.get_or_default(feed).join(index, is_ready);
         (Seat { group: 0, place }, seats(moved))
     }
 
     pub(super) fn join(&mut self, feed: Feed, filter: Option<&Arc<Filter>>, index: u32) -> Seat {
         let (group, audience) = match filter {
-            None => (0, &mut self.plain[feed.index()]),
+            None => (0, self.plain.get_or_default(feed)),
             Some(filter) => {
                 let filters = self.filters.get_or_insert_default();
                 let group = filters.group(filter);
                 filters.seats[feed.index()] += 1;
                 let Some(members) = &mut filters.groups[group as usize] else { unreachable!("just found") };
-                (group + 1, &mut members.members[feed.index()])
+                (group + 1, members.members.get_or_default(feed))
             }
         };
         audience.push(index);
@@ -138,14 +142,16 @@ impl Audiences {
     pub(super) fn leave(&mut self, feed: Feed, seat: Seat) -> Moved {
         if feed.delta {
             let Some(deltas) = &mut self.deltas else { unreachable!("somebody has deltas") };
-            let moved = deltas[feed.plain_index()].leave(seat.place);
-            if deltas.iter().all(|patched| patched.members().is_empty()) {
+            let Some(patched) = deltas.get_mut(feed) else { unreachable!("somebody has them in this feed") };
+            let moved = patched.leave(seat.place);
+            deltas.retain(|_, patched| !patched.members().is_empty());
+            if deltas.is_empty() {
                 self.deltas = None;
             }
             return seats(moved);
         }
         let moved = match (seat.group.checked_sub(1), &mut self.filters) {
-            (None, _) => leave(&mut self.plain[feed.index()], seat.place),
+            (None, _) => leave_members(&mut self.plain, feed, seat.place),
             (Some(group), Some(filters)) => {
                 let moved = filters.leave(group, feed, seat.place);
                 if filters.by_filter.is_empty() {
@@ -164,6 +170,15 @@ fn seats(moved: super::patched::Moved) -> Moved {
     moved.into_iter().map(|(index, place)| (index, Seat { group: 0, place })).collect()
 }
 
+fn leave_members(members: &mut Members, feed: Feed, place: u32) -> Option<(u32, u32)> {
+    let Some(list) = members.get_mut(feed) else { unreachable!("somebody sits there") };
+    let moved = leave(list, place);
+    if list.is_empty() {
+        members.retain(|_, list| !list.is_empty());
+    }
+    moved
+}
+
 /// Takes out who is at `place`, and tells who is there now.
 pub(super) fn leave(audience: &mut Vec<u32>, place: u32) -> Option<(u32, u32)> {
     audience.swap_remove(place as usize);
@@ -180,7 +195,7 @@ impl Filters {
         if let Some(group) = self.by_filter.get(filter) {
             return *group;
         }
-        let group = Some(Group { filter: filter.clone(), members: ByFeed::default() });
+        let group = Some(Group { filter: filter.clone(), members: Members::default() });
         let place = match self.free.pop() {
             Some(place) => {
                 self.groups[place as usize] = group;
@@ -198,8 +213,8 @@ impl Filters {
     fn leave(&mut self, place: u32, feed: Feed, seat: u32) -> Option<(u32, u32)> {
         let Some(group) = &mut self.groups[place as usize] else { unreachable!("somebody sits there") };
         self.seats[feed.index()] -= 1;
-        let moved = leave(&mut group.members[feed.index()], seat);
-        if group.members.iter().all(Vec::is_empty) {
+        let moved = leave_members(&mut group.members, feed, seat);
+        if group.members.is_empty() {
             self.by_filter.remove(&group.filter);
             self.groups[place as usize] = None;
             self.free.push(place);

@@ -15,6 +15,7 @@
 
 use super::audiences::{Audiences, Moved};
 use crate::id::{ChannelKey, Seat, Slot, Ticket};
+use crate::protocol::feeds::{ByFeed, FeedSet};
 use crate::protocol::filter::Filter;
 use crate::protocol::frame::Feed;
 use foldhash::fast::FixedState;
@@ -45,7 +46,7 @@ pub struct Wish {
     /// The channel.
     pub channel: Arc<str>,
     /// A bit per [`Feed`]; none: nobody listens any more.
-    pub feeds: u8,
+    pub feeds: FeedSet,
     /// Comes back with the answer.
     pub serial: u64,
 }
@@ -54,11 +55,9 @@ struct Channel {
     name: Arc<str>,
     /// A connection knows its seat here.
     audiences: Audiences,
-    asked: u8,
-    /// The wish with which each feed without deltas was asked for last.
-    asked_by: [u64; Feed::PLAIN],
-    /// The same for those with deltas, which few channels have.
-    deltas_asked_by: Option<Box<[u64; Feed::PLAIN]>>,
+    asked: FeedSet,
+    /// The wish with which each of them was asked for last.
+    asked_by: ByFeed<u64>,
     /// The newest wish that the owner has answered.
     answered: u64,
     waiting: Vec<(Feed, Waiting)>,
@@ -116,11 +115,7 @@ impl Registry {
         }
         self.serials += 1;
         channel.asked |= feed.bit();
-        if feed.delta {
-            channel.deltas_asked_by.get_or_insert_default()[feed.plain_index()] = self.serials;
-        } else {
-            channel.asked_by[feed.index()] = self.serials;
-        }
+        *channel.asked_by.get_or_default(feed) = self.serials;
         Listen::Wait(Some(channel.wish(self.serials)))
     }
 
@@ -130,8 +125,7 @@ impl Registry {
             name: name.clone(),
             audiences: Audiences::default(),
             asked: 0,
-            asked_by: [0; Feed::PLAIN],
-            deltas_asked_by: None,
+            asked_by: ByFeed::default(),
             answered: 0,
             waiting: Vec::new(),
         };
@@ -211,6 +205,7 @@ impl Registry {
             return None;
         }
         channel.asked = needed;
+        channel.asked_by.retain(|feed, _| needed & feed.bit() != 0);
         let wish = channel.wish(serial);
         self.serials = serial;
         if needed == 0 {
@@ -297,8 +292,7 @@ impl Channel {
 
     /// The wish with which the feed was asked for last.
     fn asked_by(&self, feed: Feed) -> u64 {
-        let of_deltas = || self.deltas_asked_by.as_ref().map_or(0, |asked_by| asked_by[feed.plain_index()]);
-        if feed.delta { of_deltas() } else { self.asked_by[feed.index()] }
+        self.asked_by.get(feed).copied().unwrap_or(0)
     }
 
     fn is_confirmed(&self, feed: Feed) -> bool {

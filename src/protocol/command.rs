@@ -17,6 +17,11 @@ pub enum Protocol {
     Protobuf,
 }
 
+impl Protocol {
+    /// Both.
+    pub const ALL: [Protocol; 2] = [Protocol::Json, Protocol::Protobuf];
+}
+
 /// The commands of one message, decoded one after another: a bad one does not undo those before it.
 pub struct Commands<'a> {
     protocol: Protocol,

@@ -1,7 +1,9 @@
 //! A push or reply as it leaves: framed once for each way of framing, shared by everyone who gets it.
 
 use super::command::Protocol;
+use super::feeds::FeedSet;
 use crate::wire::websocket::{self, Opcode};
+use smallvec::SmallVec;
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -36,11 +38,16 @@ pub enum Rendition {
     JsonWebSocket,
     /// Protobuf in binary frames.
     ProtobufWebSocket,
+    /// JSON in text frames that may be compressed.
+    JsonDeflate,
+    /// Protobuf in binary frames that may be compressed.
+    ProtobufDeflate,
 }
 
 impl Rendition {
     /// All of them, in the order of [`Rendition::index`].
-    pub const ALL: [Rendition; 2] = [Rendition::JsonWebSocket, Rendition::ProtobufWebSocket];
+    pub const ALL: [Rendition; 4] =
+        [Rendition::JsonWebSocket, Rendition::ProtobufWebSocket, Rendition::JsonDeflate, Rendition::ProtobufDeflate];
 
     /// How many there are.
     pub const COUNT: usize = Rendition::ALL.len();
@@ -53,17 +60,38 @@ impl Rendition {
     /// The encoding within the frame.
     pub const fn protocol(self) -> Protocol {
         match self {
-            Rendition::JsonWebSocket => Protocol::Json,
-            Rendition::ProtobufWebSocket => Protocol::Protobuf,
+            Rendition::JsonWebSocket | Rendition::JsonDeflate => Protocol::Json,
+            Rendition::ProtobufWebSocket | Rendition::ProtobufDeflate => Protocol::Protobuf,
+        }
+    }
+
+    /// True when its messages may be compressed.
+    pub const fn is_deflated(self) -> bool {
+        matches!(self, Rendition::JsonDeflate | Rendition::ProtobufDeflate)
+    }
+
+    /// The kind of its frames.
+    pub const fn opcode(self) -> Opcode {
+        match self.protocol() {
+            Protocol::Json => Opcode::Text,
+            Protocol::Protobuf => Opcode::Binary,
         }
     }
 
     /// That of a WebSocket.
-    pub const fn websocket(protocol: Protocol) -> Rendition {
-        match protocol {
-            Protocol::Json => Rendition::JsonWebSocket,
-            Protocol::Protobuf => Rendition::ProtobufWebSocket,
+    pub const fn websocket(protocol: Protocol, is_deflated: bool) -> Rendition {
+        match (protocol, is_deflated) {
+            (Protocol::Json, false) => Rendition::JsonWebSocket,
+            (Protocol::Protobuf, false) => Rendition::ProtobufWebSocket,
+            (Protocol::Json, true) => Rendition::JsonDeflate,
+            (Protocol::Protobuf, true) => Rendition::ProtobufDeflate,
         }
+    }
+
+    /// Those of one encoding that pass.
+    pub fn of(protocol: Protocol, passes: impl Fn(Rendition) -> bool) -> SmallVec<[Rendition; 2]> {
+        let both = [false, true].map(|is_deflated| Rendition::websocket(protocol, is_deflated));
+        both.into_iter().filter(|rendition| passes(*rendition)).collect()
     }
 }
 
@@ -82,7 +110,7 @@ impl Feed {
     /// How many there are.
     pub const COUNT: usize = Feed::PLAIN * 2;
 
-    /// Those without deltas, which come first: tables of them stand apart, since few channels have deltas.
+    /// How many of them are without deltas; these come first.
     pub const PLAIN: usize = Rendition::COUNT * 2;
 
     /// All of them, in the order of [`Feed::index`].
@@ -96,30 +124,21 @@ impl Feed {
 
     /// Place in tables.
     pub const fn index(self) -> usize {
-        self.plain_index() + self.delta as usize * Feed::PLAIN
-    }
-
-    /// Place in tables of feeds with deltas, or of those without.
-    pub const fn plain_index(self) -> usize {
-        self.rendition.index() + self.joins as usize * Rendition::COUNT
+        self.rendition.index() + self.joins as usize * Rendition::COUNT + self.delta as usize * Feed::PLAIN
     }
 
     /// Place in sets.
-    pub const fn bit(self) -> u8 {
+    pub const fn bit(self) -> FeedSet {
         1 << self.index()
     }
 }
 
-const _: () = assert!(Feed::COUNT <= 8, "a set of feeds is one byte");
+const _: () = assert!(Feed::COUNT <= FeedSet::BITS as usize, "each feed has its bit");
 
-/// Frames an encoded message.
+/// Frames an encoded message as it is.
 pub fn frame(rendition: Rendition, payload: &[u8]) -> Block {
-    let opcode = match rendition.protocol() {
-        Protocol::Json => Opcode::Text,
-        Protocol::Protobuf => Opcode::Binary,
-    };
     let mut bytes = Vec::with_capacity(payload.len() + 10);
-    websocket::encode(opcode, payload, &mut bytes);
+    websocket::encode(rendition.opcode(), payload, &mut bytes);
     Block::from(bytes)
 }
 
@@ -132,7 +151,8 @@ mod tests {
         assert_eq!(frame(Rendition::JsonWebSocket, b"{}")[..], [0x81, 2, b'{', b'}']);
         assert_eq!(frame(Rendition::ProtobufWebSocket, &[0])[..], [0x82, 1, 0]);
         for (index, rendition) in Rendition::ALL.iter().enumerate() {
-            assert_eq!((rendition.index(), Rendition::websocket(rendition.protocol())), (index, *rendition));
+            let same = Rendition::websocket(rendition.protocol(), rendition.is_deflated());
+            assert_eq!((rendition.index(), same), (index, *rendition));
         }
         assert!(Feed::all().enumerate().all(|(index, feed)| feed.index() == index));
     }

@@ -3,8 +3,10 @@
 pub mod code;
 pub mod command;
 pub mod delta;
+pub mod feeds;
 pub mod filter;
 pub mod frame;
+pub mod framer;
 pub mod missed;
 pub mod payload;
 pub mod push;

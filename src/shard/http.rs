@@ -149,9 +149,10 @@ impl Shard {
 
     fn upgrade(&mut self, conn: &mut Conn, upgrade: Upgrade) {
         self.output.queue(conn.slot.index, &Block::from(upgrade.reply));
+        let has_deflate = upgrade.opening.rendition.is_deflated();
         let session = Session::new(upgrade.opening, context!(self));
         let client = Client::new(session);
-        let decoder = websocket::Decoder::new(websocket::Role::Server);
+        let decoder = websocket::Decoder::new(websocket::Role::Server).with_deflate(has_deflate);
         conn.kind = Kind::WebSocket(Box::new(WebSocket { decoder, client }));
     }
 

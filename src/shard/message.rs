@@ -5,9 +5,11 @@ use crate::channel::inquiry::Inquiry;
 use crate::channel::{Member, Position};
 use crate::id::{ClientId, Core, Ticket};
 use crate::proto::client::ClientInfo;
+use crate::protocol::feeds::FeedSet;
 use crate::protocol::filter::Tags;
 use crate::protocol::frame::{Block, Rendition};
 use crate::session::{Entered, Policy, Since, outside};
+use smallvec::SmallVec;
 use std::sync::Arc;
 
 /// A message between cores.
@@ -20,7 +22,7 @@ pub enum Message {
         /// Who listens.
         from: Core,
         /// None: it has left.
-        feeds: u8,
+        feeds: FeedSet,
         /// Comes back in `Listening`.
         serial: u64,
     },
@@ -185,7 +187,7 @@ pub struct Departure {
 /// One publication in each rendition that somebody wants.
 #[derive(Clone, Default)]
 pub struct Frames {
-    plain: [Option<Rendered>; Rendition::COUNT],
+    plain: SmallVec<[(Rendition, Rendered); 2]>,
     deltas: Option<Box<[Option<Delta>; Rendition::COUNT]>>,
     /// What filters look at, where the namespace has filters; `None`: no tags.
     pub tags: Option<Arc<Tags>>,
@@ -194,8 +196,13 @@ pub struct Frames {
 /// A publication in one rendition.
 #[derive(Clone)]
 pub enum Rendered {
-    /// Ready to write.
-    Frame(Block),
+    /// It is there.
+    Frame {
+        /// Ready to write.
+        block: Block,
+        /// Bytes of the message, without framing and before compression.
+        bytes: u32,
+    },
     /// The payload is not JSON, so subscribers of this rendition cannot have it (3506).
     NotJson,
 }
@@ -228,11 +235,12 @@ impl Frames {
 
     /// Fills in a rendition.
     pub fn set(&mut self, rendition: Rendition, rendered: Rendered) {
-        self.plain[rendition.index()] = Some(rendered);
+        debug_assert!(self.iter().all(|(known, _)| known != rendition), "once");
+        self.plain.push((rendition, rendered));
     }
 
     /// The renditions that are there.
     pub fn iter(&self) -> impl Iterator<Item = (Rendition, &Rendered)> {
-        Rendition::ALL.iter().filter_map(|r| self.plain[r.index()].as_ref().map(|rendered| (*r, rendered)))
+        self.plain.iter().map(|(rendition, rendered)| (*rendition, rendered))
     }
 }

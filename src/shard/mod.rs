@@ -40,10 +40,12 @@ use crate::id::{Core, Slot, Ticket};
 use crate::limits;
 use crate::protocol::code::Disconnect;
 use crate::protocol::frame::{Block, Rendition};
+use crate::protocol::framer::Framer;
 use crate::session::Policy;
 use crate::session::outside::Ask;
 use crate::transport::admission::Gate;
 use crate::wheel::Wheel;
+use crate::wire::deflate::Inflater;
 use crate::wire::handshake::Origins;
 use hashbrown::HashMap;
 use jobs::Jobs;
@@ -168,6 +170,11 @@ pub struct Shard {
     verdicts: Vec<(u32, Disconnect)>,
     scratch: Vec<u8>,
     json_scratch: Vec<u8>,
+    framer: Framer,
+    /// Made for the first compressed message.
+    inflater: Option<Box<Inflater>>,
+    /// Room for an inflated message.
+    inflated: Vec<u8>,
     /// The ping of each rendition, with the identity under which it is queued.
     pings: [(u64, Block); Rendition::COUNT],
 }
@@ -179,10 +186,12 @@ impl Shard {
         let mut random = StdRng::seed_from_u64(seed);
         let hash_seed = rand::Rng::random(&mut random);
         let figures = Figures::new(now.mono, shared.settings.node.info_metrics_aggregate_interval);
-        let pings = sessions::ping_frames().map(|block| (output.frame_id(), block));
+        let counters = shared.counters[core.index()].clone();
+        let mut framer = sessions::framer(&shared.settings.websocket, &counters);
+        let pings = sessions::ping_frames(&mut framer).map(|block| (output.frame_id(), block));
         Shard {
             core,
-            counters: shared.counters[core.index()].clone(),
+            counters,
             policy,
             shared,
             now,
@@ -213,6 +222,9 @@ impl Shard {
             verdicts: Vec::new(),
             scratch: Vec::new(),
             json_scratch: Vec::new(),
+            framer,
+            inflater: None,
+            inflated: Vec::new(),
             pings,
         }
     }

@@ -1,6 +1,6 @@
 //! What this core does as the owner of a channel: members come and go, positions and pages are read.
 
-use super::message::{Departure, Entry, Frames, Rendered};
+use super::message::{Departure, Entry, Frames};
 use super::{Message, Shard};
 use crate::channel::features::RecoveryMode;
 use crate::channel::history::{Page, Stream};
@@ -11,8 +11,10 @@ use crate::clock::Mono;
 use crate::id::Core;
 use crate::limits;
 use crate::proto::client::{ClientInfo, Join, Leave, Publication, Push, Reply};
+use crate::protocol::command::Protocol;
+use crate::protocol::feeds::FeedSet;
 use crate::protocol::filter::Filter;
-use crate::protocol::frame::{self, Rendition};
+use crate::protocol::frame::Rendition;
 use crate::protocol::missed::{Missed, Range};
 use crate::protocol::reply;
 use crate::session::{Entered, Since};
@@ -49,7 +51,7 @@ impl Shard {
     }
 
     /// A core wants these feeds of the channel from now on.
-    pub(super) fn listen_owned(&mut self, channel: &Arc<str>, from: Core, feeds: u8) {
+    pub(super) fn listen_owned(&mut self, channel: &Arc<str>, from: Core, feeds: FeedSet) {
         let before = self.store.heard();
         self.store.listen(channel, from, feeds);
         match self.store.heard().cmp(&before) {
@@ -116,11 +118,12 @@ impl Shard {
         }
         let message = Reply { push: Some(push), ..Reply::default() };
         let mut frames = Frames::default();
-        for rendition in Rendition::ALL.iter().filter(|r| interest.wants_joins(**r)) {
+        for protocol in Protocol::ALL {
+            let renditions = Rendition::of(protocol, |rendition| interest.wants_joins(rendition));
             self.scratch.clear();
             // Information that is no JSON cannot be told to JSON subscribers; they go without.
-            if reply::encode_reply(rendition.protocol(), &message, &mut self.scratch).is_ok() {
-                frames.set(*rendition, Rendered::Frame(frame::frame(*rendition, &self.scratch)));
+            if !renditions.is_empty() && reply::encode_reply(protocol, &message, &mut self.scratch).is_ok() {
+                self.framed(&renditions).for_each(|(rendition, rendered)| frames.set(rendition, rendered));
             }
         }
         for core in interest.cores_with_joins() {

@@ -15,7 +15,7 @@ use crate::proto::client::Publication;
 use crate::protocol::code::Disconnect;
 use crate::protocol::command::Protocol;
 use crate::protocol::filter::Tags;
-use crate::protocol::frame::{self, Block, Feed, Rendition};
+use crate::protocol::frame::{Feed, Rendition};
 use crate::protocol::{delta, payload, push};
 use bytes::Bytes;
 use smallvec::SmallVec;
@@ -101,9 +101,11 @@ impl Shard {
         let (name, interest) = (name.clone(), interest.clone());
         let mut frames = Frames::default();
         frames.tags = self.tags(post);
-        for rendition in Rendition::ALL.iter().filter(|r| interest.wants(**r)) {
-            let rendered = self.render(*rendition, &name, post);
-            frames.set(*rendition, rendered);
+        for protocol in Protocol::ALL {
+            let renditions = Rendition::of(protocol, |rendition| interest.wants(rendition));
+            if !renditions.is_empty() {
+                self.render(&renditions, &name, post, &mut frames);
+            }
         }
         if interest.wants_deltas() {
             self.render_deltas(&name, &interest, post, base, &mut frames);
@@ -131,22 +133,29 @@ impl Shard {
             self.store.interrupt(channel);
         }
         let patch = base.and_then(|base| delta::patch(base, &publication.data));
-        for rendition in Rendition::ALL.iter().copied().filter(|r| interest.wants_deltas_in(*r)) {
-            let protocol = rendition.protocol();
+        for protocol in Protocol::ALL {
+            let renditions = Rendition::of(protocol, |rendition| interest.wants_deltas_in(rendition));
+            if renditions.is_empty() {
+                continue;
+            }
             if protocol == Protocol::Json && !self.is_json(post) {
-                frames.set_delta(rendition, Delta { whole: Rendered::NotJson, patch: None });
+                let not_json = |rendition| frames.set_delta(rendition, Delta { whole: Rendered::NotJson, patch: None });
+                renditions.into_iter().for_each(not_json);
                 continue;
             }
             let mut shaped = |patch: Option<&[u8]>| {
                 let mut publication = publication.clone();
                 delta::shape(protocol, &mut publication, patch);
-                (publication.delta, self.encode(rendition, channel, &publication))
+                (publication.delta, self.encode(&renditions, channel, &publication))
             };
             let (_, whole) = shaped(None);
             // What could not be a patch after all is whole.
             let patch = patch.as_deref().map(|patch| shaped(Some(patch))).filter(|(is_patch, _)| *is_patch);
-            let patch = patch.map(|(_, block)| Rendered::Frame(block));
-            frames.set_delta(rendition, Delta { whole: Rendered::Frame(whole), patch });
+            let mut patch = patch.map(|(_, rendered)| rendered.into_iter());
+            for (rendition, whole) in whole {
+                let patch = patch.as_mut().and_then(|patch| patch.next()).map(|(_, rendered)| rendered);
+                frames.set_delta(rendition, Delta { whole, patch });
+            }
         }
     }
 
@@ -161,17 +170,32 @@ impl Shard {
         (!tags.is_empty() && has_filters()).then(|| Arc::new(tags.clone()))
     }
 
-    fn render(&mut self, rendition: Rendition, channel: &str, post: &Post) -> Rendered {
-        if rendition.protocol() == Protocol::Json && !self.is_json(post) {
-            return Rendered::NotJson;
+    /// Fills in renditions of one encoding.
+    fn render(&mut self, renditions: &[Rendition], channel: &str, post: &Post, frames: &mut Frames) {
+        if renditions[0].protocol() == Protocol::Json && !self.is_json(post) {
+            return renditions.iter().for_each(|rendition| frames.set(*rendition, Rendered::NotJson));
         }
-        Rendered::Frame(self.encode(rendition, channel, &post.publication))
+        let rendered = self.encode(renditions, channel, &post.publication);
+        rendered.into_iter().for_each(|(rendition, rendered)| frames.set(rendition, rendered));
     }
 
-    fn encode(&mut self, rendition: Rendition, channel: &str, publication: &Publication) -> Block {
+    /// Encodes once for renditions of one encoding.
+    fn encode(
+        &mut self,
+        renditions: &[Rendition],
+        channel: &str,
+        publication: &Publication,
+    ) -> SmallVec<[(Rendition, Rendered); 2]> {
         self.scratch.clear();
-        push::encode_publication(rendition.protocol(), channel, publication, &mut self.scratch);
-        frame::frame(rendition, &self.scratch)
+        push::encode_publication(renditions[0].protocol(), channel, publication, &mut self.scratch);
+        self.framed(renditions).collect()
+    }
+
+    /// Frames the message in `scratch`.
+    pub(super) fn framed(&mut self, renditions: &[Rendition]) -> impl Iterator<Item = (Rendition, Rendered)> + use<> {
+        let bytes = u32::try_from(self.scratch.len()).unwrap_or(u32::MAX);
+        let blocks = self.framer.frames(renditions, &self.scratch);
+        blocks.into_iter().map(move |(rendition, block)| (rendition, Rendered::Frame { block, bytes }))
     }
 
     /// Marks the listeners of this core, each group with a filter only when the publication passes it.
@@ -212,7 +236,7 @@ impl Shard {
     pub(super) fn deliver_joins(&mut self, channel: &Arc<str>, frames: &Frames) {
         let Some(listeners) = self.registry.listeners(channel) else { return };
         for (rendition, rendered) in frames.iter() {
-            let Rendered::Frame(block) = rendered else { continue };
+            let Rendered::Frame { block, .. } = rendered else { continue };
             let (feed, frame) = (Feed { rendition, joins: true, delta: false }, self.output.frame_id());
             self.output.broadcast(listeners.audience(feed), frame, block);
             self.output.broadcast(listeners.audience(Feed { delta: true, ..feed }), frame, block);
@@ -232,13 +256,13 @@ impl Marker<'_> {
     /// One frame for several audiences. Those who cannot have it are disconnected.
     fn mark<'b>(&mut self, rendered: &Rendered, audiences: impl Iterator<Item = &'b [u32]>) {
         match rendered {
-            Rendered::Frame(block) => {
+            Rendered::Frame { block, bytes } => {
                 let frame = self.output.frame_id();
                 for audience in audiences {
                     let count = audience.len() as u64;
                     self.counters.deliveries.add(count);
                     self.counters.messages_sent.add(count);
-                    self.counters.messages_sent_bytes.add(count * block.len() as u64);
+                    self.counters.messages_sent_bytes.add(count * u64::from(*bytes));
                     self.output.broadcast(audience, frame, block);
                 }
             }

@@ -4,13 +4,16 @@ use super::publications::Posted;
 use super::{Message, Shard};
 use crate::api::Post;
 use crate::channel::inquiry::Finding;
+use crate::config::settings::Websocket;
 use crate::conn::{Client, Conn, Kind, contained};
+use crate::counters::Counters;
 use crate::id::Slot;
 use crate::proto::client::Reply;
 use crate::proto::json::NotJson;
 use crate::protocol::code::Disconnect;
 use crate::protocol::command::{Commands, Protocol};
-use crate::protocol::frame::{self, Block, Rendition};
+use crate::protocol::frame::{Block, Rendition};
+use crate::protocol::framer::Framer;
 use crate::protocol::missed::Work;
 use crate::protocol::reply;
 use crate::protocol::told::Told;
@@ -18,13 +21,24 @@ use crate::session::flow::PublishWish;
 use crate::session::outside::Answer;
 use crate::session::{Context, Flow, Session};
 use crate::tally::ClientMethod;
+use crate::wire::deflate::{self, Deflater, Uninflatable};
 use crate::wire::websocket::{self, Event, Opcode};
+use std::sync::Arc;
+
+/// What makes frames under these settings.
+pub(super) fn framer(settings: &Websocket, counters: &Arc<Counters>) -> Framer {
+    let framer = Framer::new(counters.clone());
+    match settings.compression {
+        true => framer.with_deflater(Deflater::new(settings.compression_level), settings.compression_min_size),
+        false => framer,
+    }
+}
 
 /// The ping of each rendition: `{}` or a zero byte.
-pub(super) fn ping_frames() -> [Block; Rendition::COUNT] {
+pub(super) fn ping_frames(framer: &mut Framer) -> [Block; Rendition::COUNT] {
     Rendition::ALL.map(|rendition| match rendition.protocol() {
-        Protocol::Json => frame::frame(rendition, b"{}"),
-        Protocol::Protobuf => frame::frame(rendition, &[0]),
+        Protocol::Json => framer.frame(rendition, b"{}"),
+        Protocol::Protobuf => framer.frame(rendition, &[0]),
     })
 }
 
@@ -38,6 +52,12 @@ pub(super) enum After {
     Disconnect(Disconnect),
     /// End TCP now.
     Drop,
+}
+
+/// Why a compressed message leads to nothing.
+enum NotInflated {
+    Uninflatable(Uninflatable),
+    Panicked,
 }
 
 macro_rules! context {
@@ -67,11 +87,20 @@ impl Shard {
         };
         let after = match event {
             None => After::Nothing,
-            Some(Event::Message { payload, .. }) => {
-                self.counters.messages_received.add(1);
-                self.counters.messages_received_bytes.add(payload.len() as u64);
-                self.commands(slot, client, Commands::new(client.session.protocol(), payload))
-            }
+            Some(Event::Message { payload, .. }) => self.client_message(slot, client, payload),
+            Some(Event::Deflated { opcode, payload }) => match self.inflate(opcode, payload) {
+                Ok(message) => {
+                    let after = self.client_message(slot, client, &message);
+                    self.inflated = deflate::kept(message);
+                    after
+                }
+                Err(NotInflated::Uninflatable(Uninflatable::Broken)) => After::Disconnect(Disconnect::BAD_REQUEST),
+                Err(NotInflated::Uninflatable(Uninflatable::Violation(violation))) => {
+                    self.violated(conn, violation);
+                    return Some(len);
+                }
+                Err(NotInflated::Panicked) => return None,
+            },
             Some(Event::Ping(payload)) => {
                 self.queue_frame(slot, Opcode::Pong, payload);
                 After::Nothing
@@ -86,6 +115,29 @@ impl Shard {
             }
         };
         self.follow(conn, after).then_some(used)
+    }
+
+    /// A whole message.
+    fn client_message(&mut self, slot: Slot, client: &mut Client, message: &[u8]) -> After {
+        self.counters.messages_received.add(1);
+        self.counters.messages_received_bytes.add(message.len() as u64);
+        self.commands(slot, client, Commands::new(client.session.protocol(), message))
+    }
+
+    /// The message that came compressed, in the core's room for such.
+    fn inflate(&mut self, opcode: Opcode, deflated: &[u8]) -> Result<Vec<u8>, NotInflated> {
+        let bytes_max = self.shared.settings.websocket.inflated_bytes_max();
+        let mut message = std::mem::take(&mut self.inflated);
+        let inflater = self.inflater.get_or_insert_default();
+        let Some(inflated) = contained(|| inflater.inflate(opcode, deflated, bytes_max, &mut message)) else {
+            self.counters.decode_panics.add(1);
+            self.inflater = None;
+            return Err(NotInflated::Panicked);
+        };
+        self.counters.inflated_messages.add(1);
+        self.counters.inflated_bytes_in.add(deflated.len() as u64);
+        self.counters.inflated_bytes_out.add(message.len() as u64);
+        inflated.map(|()| message).map_err(NotInflated::Uninflatable)
     }
 
     /// Goes on with the commands behind one that waited; false when TCP ends now.
@@ -128,25 +180,25 @@ impl Shard {
 
     /// Carries out a flow and what follows from it at once.
     pub(super) fn perform(&mut self, slot: Slot, client: &mut Client, mut flow: Flow) -> After {
-        let protocol = client.session.protocol();
+        let rendition = client.session.rendition();
         loop {
             flow = match flow {
                 Flow::Nothing => return After::Nothing,
-                Flow::Reply(reply) => return self.reply(slot, protocol, &reply),
+                Flow::Reply(reply) => return self.reply(slot, rendition, &reply),
                 Flow::Error(reply) => {
                     self.count_error(&reply);
-                    return self.reply(slot, protocol, &reply);
+                    return self.reply(slot, rendition, &reply);
                 }
                 Flow::Refuse(reply) => {
                     self.count_error(&reply);
-                    self.reply(slot, protocol, &reply);
+                    self.reply(slot, rendition, &reply);
                     return After::Refused;
                 }
                 Flow::Connected(told, arrivals) => {
                     if !self.count_client(slot.index, client) {
                         return After::Disconnect(Disconnect::CONNECTION_LIMIT);
                     }
-                    let after = self.tell(slot, protocol, &told);
+                    let after = self.tell(slot, rendition, &told);
                     arrivals.into_iter().for_each(|arrival| self.announce(arrival));
                     if matches!(after, After::Nothing) {
                         self.claim_user(client);
@@ -154,25 +206,25 @@ impl Shard {
                     return after;
                 }
                 Flow::Subscribed(told, arrival) => {
-                    let after = self.tell(slot, protocol, &told);
+                    let after = self.tell(slot, rendition, &told);
                     arrival.into_iter().for_each(|arrival| self.announce(*arrival));
                     return after;
                 }
                 Flow::Unsubscribed(subscription, reply) => {
                     self.leave(client, &subscription);
-                    return self.reply(slot, protocol, &reply);
+                    return self.reply(slot, rendition, &reply);
                 }
                 Flow::Ended(subscription, reason) => {
                     self.leave(client, &subscription);
                     self.counters.unsubscribes.add(reason.code);
-                    return self.reply(slot, protocol, &reply::unsubscribe_push(&subscription.channel, reason));
+                    return self.reply(slot, rendition, &reply::unsubscribe_push(&subscription.channel, reason));
                 }
                 Flow::Listen(channels) => match self.listen(slot, client, channels) {
                     Some(joined) => client.session.listening(joined, context!(self)),
                     None => return After::Nothing,
                 },
                 Flow::Publish(wish) => {
-                    let is_json = protocol == Protocol::Json;
+                    let is_json = rendition.protocol() == Protocol::Json;
                     let PublishWish { channel, publication } = *wish;
                     match self.post(Post { channel, publication, is_json, delta: false, extras: None }) {
                         Posted::Done(_) => client.session.published(),
@@ -198,7 +250,7 @@ impl Shard {
                     return After::Nothing;
                 }
                 Flow::Ping => {
-                    let (identity, block) = &self.pings[client.session.rendition().index()];
+                    let (identity, block) = &self.pings[rendition.index()];
                     self.output.queue_shared(slot.index, *identity, block);
                     return After::Nothing;
                 }
@@ -212,14 +264,15 @@ impl Shard {
         }
     }
 
-    fn reply(&mut self, slot: Slot, protocol: Protocol, reply: &Reply) -> After {
+    fn reply(&mut self, slot: Slot, rendition: Rendition, reply: &Reply) -> After {
         self.scratch.clear();
-        let encoded = reply::encode_reply(protocol, reply, &mut self.scratch);
-        self.queue_reply(slot, protocol, encoded)
+        let encoded = reply::encode_reply(rendition.protocol(), reply, &mut self.scratch);
+        self.queue_reply(slot, rendition, encoded)
     }
 
     /// Answers with what may hold recovered lists.
-    fn tell(&mut self, slot: Slot, protocol: Protocol, told: &Told) -> After {
+    fn tell(&mut self, slot: Slot, rendition: Rendition, told: &Told) -> After {
+        let protocol = rendition.protocol();
         for work in told.prepare(protocol) {
             match work {
                 Work::Encoded => self.counters.recovered_lists_encoded.add(1),
@@ -228,17 +281,17 @@ impl Shard {
         }
         self.scratch.clear();
         let encoded = told.encode(protocol, &mut self.scratch);
-        self.queue_reply(slot, protocol, encoded)
+        self.queue_reply(slot, rendition, encoded)
     }
 
     /// Queues what stands in `scratch`.
-    fn queue_reply(&mut self, slot: Slot, protocol: Protocol, encoded: Result<(), NotJson>) -> After {
+    fn queue_reply(&mut self, slot: Slot, rendition: Rendition, encoded: Result<(), NotJson>) -> After {
         if encoded.is_err() {
             return After::Disconnect(Disconnect::INAPPROPRIATE_PROTOCOL);
         }
-        let block = frame::frame(Rendition::websocket(protocol), &self.scratch);
+        let block = self.framer.frame(rendition, &self.scratch);
         self.counters.messages_sent.add(1);
-        self.counters.messages_sent_bytes.add(block.len() as u64);
+        self.counters.messages_sent_bytes.add(self.scratch.len() as u64);
         self.output.queue(slot.index, &block);
         After::Nothing
     }

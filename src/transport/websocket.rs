@@ -1,7 +1,8 @@
-//! `/connection/websocket`: the upgrade, and what the query says of the session (client-protocol 1.1, 1.5).
+//! `/connection/websocket`: the upgrade, and what the query says of the session (client-protocol 1.1, 1.5, 1.7).
 
 use super::Answer;
 use crate::config::settings::Settings;
+use crate::protocol::command::Protocol;
 use crate::protocol::frame::Rendition;
 use crate::session::Opening;
 use crate::wire::handshake::{self, Offer, Origins, Subprotocol};
@@ -22,6 +23,10 @@ pub struct Upgrade {
 /// The answer to a request that is no good upgrade.
 pub fn upgrade(head: &Head<'_>, origins: &Origins, settings: &Settings) -> Result<Upgrade, Answer> {
     let protocols: SmallVec<[&[u8]; 4]> = head.fields("sec-websocket-protocol").collect();
+    let extensions: SmallVec<[&[u8]; 4]> = match settings.websocket.compression {
+        true => head.fields("sec-websocket-extensions").collect(),
+        false => SmallVec::new(),
+    };
     let origin = head.field("origin");
     let offer = Offer {
         method: head.method,
@@ -32,6 +37,7 @@ pub fn upgrade(head: &Head<'_>, origins: &Origins, settings: &Settings) -> Resul
         key: head.field("sec-websocket-key"),
         origin,
         protocols: &protocols,
+        extensions: &extensions,
     };
     let accepted = handshake::negotiate(&offer, origins).map_err(|refusal| refused(refusal.status(), origin))?;
     let mut reply = Vec::with_capacity(256);
@@ -40,11 +46,12 @@ pub fn upgrade(head: &Head<'_>, origins: &Origins, settings: &Settings) -> Resul
     let protobuf = accepted.subprotocol == Some(Subprotocol::Protobuf)
         || is("format", "protobuf")
         || is("cf_protocol", "protobuf");
+    let protocol = if protobuf { Protocol::Protobuf } else { Protocol::Json };
     let user_field = &settings.client.user_id_http_header;
     let header_user = if user_field.is_empty() { None } else { head.field(user_field) };
     let header_user = header_user.filter(|value| !value.is_empty());
     let opening = Opening {
-        rendition: if protobuf { Rendition::ProtobufWebSocket } else { Rendition::JsonWebSocket },
+        rendition: Rendition::websocket(protocol, accepted.deflate),
         native_ping: is("cf_ws_frame_ping_pong", "true"),
         header_user: header_user.map(|value| String::from_utf8_lossy(value).into()),
     };

@@ -1,7 +1,8 @@
 //! The WebSocket handshake (RFC 6455 4.2) as Centrifugo judges it: what an upgrade request must say, and the
-//! fields of the answers (client-protocol 1.1). Reads no HTTP by itself: the caller fills an [`Offer`]. No extension is
-//! agreed to. Whose origin is allowed stands in the sibling file.
+//! fields of the answers (client-protocol 1.1, 1.7). Reads no HTTP by itself: the caller fills an [`Offer`]. Whose origin is
+//! allowed and which offers of compression are agreed to stands in sibling files.
 
+use super::deflate_offers;
 use base64::Engine;
 use base64::alphabet;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
@@ -38,6 +39,8 @@ pub struct Offer<'a> {
     pub origin: Option<&'a [u8]>,
     /// All values of `Sec-WebSocket-Protocol`.
     pub protocols: &'a [&'a [u8]],
+    /// All values of `Sec-WebSocket-Extensions`; none where no extension is wanted.
+    pub extensions: &'a [&'a [u8]],
 }
 
 /// Why a request is no good upgrade.
@@ -91,6 +94,8 @@ pub struct Accepted {
     pub accept: String,
     /// The first one of the client's list that the server knows.
     pub subprotocol: Option<Subprotocol>,
+    /// Messages may be compressed.
+    pub deflate: bool,
 }
 
 /// Judges an upgrade request.
@@ -115,7 +120,11 @@ pub fn negotiate(offer: &Offer<'_>, origins: &Origins) -> Result<Accepted, Refus
     let known = |name: &[u8]| {
         [Subprotocol::Json, Subprotocol::Protobuf].into_iter().find(|protocol| protocol.name().as_bytes() == name)
     };
-    Ok(Accepted { accept: accept(key), subprotocol: names.into_iter().find_map(known) })
+    Ok(Accepted {
+        accept: accept(key),
+        subprotocol: names.into_iter().find_map(known),
+        deflate: deflate_offers::has_acceptable(offer.extensions),
+    })
 }
 
 fn is_key(key: &[u8]) -> bool {
@@ -136,6 +145,9 @@ impl Accepted {
         _ = write!(out, "Sec-WebSocket-Accept: {}\r\n", self.accept);
         if let Some(subprotocol) = self.subprotocol {
             _ = write!(out, "Sec-WebSocket-Protocol: {}\r\n", subprotocol.name());
+        }
+        if self.deflate {
+            _ = write!(out, "Sec-WebSocket-Extensions: {}\r\n", deflate_offers::AGREED);
         }
         for (name, value) in cors_fields(origin) {
             _ = write!(out, "{name}: {value}\r\n");
@@ -266,6 +278,20 @@ mod tests {
             format!("{head}Sec-WebSocket-Protocol: centrifuge-json\r\n{cors}https://a.example\r\n\r\n")
         );
         assert_eq!(answer(&[], None), format!("{head}{cors}\r\n\r\n"), "an empty value when none was sent");
+    }
+
+    #[test]
+    fn compression_is_agreed_to_without_parameters_of_its_own() {
+        let answer = |extensions: &[&[u8]]| {
+            let mut out = Vec::new();
+            negotiate(&Offer { extensions, ..offer() }, &origins(&[])).expect("good").encode(None, &mut out);
+            let text = String::from_utf8(out).expect("text");
+            text.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Extensions: ").map(String::from))
+        };
+        let agreed = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
+        assert_eq!(answer(&[b"permessage-deflate; client_max_window_bits"]).as_deref(), Some(agreed));
+        assert_eq!(answer(&[b"permessage-deflate; server_max_window_bits=9"]), None);
+        assert_eq!(answer(&[]), None);
     }
 
     #[test]

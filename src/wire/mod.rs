@@ -1,6 +1,8 @@
-//! Bytes to frames and back, by standard, without I/O: HTTP/1.1, the WebSocket handshake, WebSocket frames, GRPC
-//! messages.
+//! Bytes to frames and back, by standard, without I/O: HTTP/1.1, the WebSocket handshake, WebSocket frames and
+//! their compression, GRPC messages.
 
+pub mod deflate;
+mod deflate_offers;
 pub mod grpc;
 pub mod handshake;
 mod handshake_origins;

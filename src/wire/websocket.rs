@@ -2,7 +2,8 @@
 //!
 //! What a peer sends is judged by the RFC, down to minimal lengths and legal close codes. What we send is
 //! the caller's choice, odd close codes included (Centrifugo passes on what its API caller asks for).
-//! No extension is negotiated, so every reserved bit is a violation.
+//! The first reserved bit marks a compressed message where that was agreed on (RFC 7692); such a message is handed out as
+//! it came, for [`super::deflate::Inflater`]. Every other reserved bit is a violation.
 //!
 //! Invariants: a frame is unmasked once, when it is whole; where the input was cut never changes what is decoded; the
 //! decoder owns memory only from the first fragment of a message to the call after the one that hands it out.
@@ -47,6 +48,13 @@ pub enum Event<'a> {
         /// Borrowed from the input, or from the decoder if it came in fragments.
         payload: &'a [u8],
     },
+    /// A message that is still compressed, defragmented.
+    Deflated {
+        /// `Text` or `Binary`.
+        opcode: Opcode,
+        /// Borrowed as that of a message.
+        payload: &'a [u8],
+    },
     /// Wants a pong.
     Ping(&'a [u8]),
     /// A pong.
@@ -74,7 +82,7 @@ pub struct Step<'a> {
 pub struct Violation {
     /// 1002, 1007 or 1009.
     pub code: u16,
-    /// Short; empty for 1009, as Centrifugo has it.
+    /// Short; empty for a message that came too big, as Centrifugo has it.
     pub reason: &'static str,
 }
 
@@ -97,6 +105,10 @@ pub enum Role {
 /// Takes a stream of frames apart.
 pub struct Decoder {
     role: Role,
+    /// Messages may be compressed.
+    has_deflate: bool,
+    /// The open one is.
+    is_deflated: bool,
     /// Kind of the fragmented message that is open.
     open: Option<Opcode>,
     /// Its fragments so far, or the last message that was handed out.
@@ -108,6 +120,7 @@ pub struct Decoder {
 /// A parsed frame header.
 struct Header {
     is_final: bool,
+    is_deflated: bool,
     opcode: Opcode,
     payload: Range<usize>,
     key: [u8; 4],
@@ -116,7 +129,12 @@ struct Header {
 impl Decoder {
     /// For one connection.
     pub fn new(role: Role) -> Decoder {
-        Decoder { role, open: None, message: Vec::new(), checked: 0 }
+        Decoder { role, has_deflate: false, is_deflated: false, open: None, message: Vec::new(), checked: 0 }
+    }
+
+    /// Messages may be compressed if `agreed`.
+    pub fn with_deflate(self, agreed: bool) -> Decoder {
+        Decoder { has_deflate: agreed, ..self }
     }
 
     /// Takes the first frame of `input`, the unused bytes of the connection. `message_bytes_max` bounds a message.
@@ -137,7 +155,7 @@ impl Decoder {
             Opcode::Ping => Some(Event::Ping(payload)),
             Opcode::Pong => Some(Event::Pong(payload)),
             Opcode::Close => Some(close(payload)?),
-            opcode => self.data(header.is_final, opcode, payload)?,
+            _ => self.data(&header, payload)?,
         };
         Ok(Step { consumed, event })
     }
@@ -145,10 +163,12 @@ impl Decoder {
     /// The header of a frame that is whole; `None` while bytes are missing.
     fn header(&self, input: &[u8], message_bytes_max: usize) -> Result<Option<Header>, Violation> {
         let [first, second, ..] = *input else { return Ok(None) };
-        if first & 0x70 != 0 {
+        let opcode = Opcode::of(first & 15).ok_or(protocol("unknown opcode"))?;
+        let is_deflated = first & DEFLATED != 0;
+        let may_be_deflated = self.has_deflate && matches!(opcode, Opcode::Text | Opcode::Binary);
+        if first & 0x30 != 0 || (is_deflated && !may_be_deflated) {
             return Err(protocol("reserved bits are set"));
         }
-        let opcode = Opcode::of(first & 15).ok_or(protocol("unknown opcode"))?;
         let (is_final, is_masked) = (first & 0x80 != 0, second & 0x80 != 0);
         if is_masked != (self.role == Role::Server) {
             return Err(protocol("wrong masking"));
@@ -172,45 +192,55 @@ impl Decoder {
         if is_masked {
             key.copy_from_slice(&input[start - 4..start]);
         }
-        Ok(Some(Header { is_final, opcode, payload: start..start + length, key }))
+        Ok(Some(Header { is_final, is_deflated, opcode, payload: start..start + length, key }))
     }
 
-    fn data<'a>(
-        &'a mut self,
-        is_final: bool,
-        opcode: Opcode,
-        payload: &'a [u8],
-    ) -> Result<Option<Event<'a>>, Violation> {
+    fn data<'a>(&'a mut self, header: &Header, payload: &'a [u8]) -> Result<Option<Event<'a>>, Violation> {
+        let Header { is_final, is_deflated, opcode, .. } = *header;
         if is_final && self.open.is_none() {
             // The common case: a whole message in one frame, handed out where it stands.
-            if opcode == Opcode::Text && simdutf8::basic::from_utf8(payload).is_err() {
-                return Err(NOT_UTF8);
+            if is_deflated {
+                return Ok(Some(Event::Deflated { opcode, payload }));
             }
+            check_text(opcode, payload)?;
             return Ok(Some(Event::Message { opcode, payload }));
         }
         let kind = *self.open.get_or_insert(opcode);
         if opcode != Opcode::Continuation {
             self.checked = 0;
+            self.is_deflated = is_deflated;
         }
         self.message.extend_from_slice(payload);
-        if kind == Opcode::Text {
-            self.check_text(is_final)?;
+        if kind == Opcode::Text && !self.is_deflated {
+            self.check_fragment(is_final)?;
         }
         if !is_final {
             return Ok(None);
         }
         self.open = None;
-        Ok(Some(Event::Message { opcode: kind, payload: &self.message }))
+        let payload = &self.message[..];
+        Ok(Some(match self.is_deflated {
+            true => Event::Deflated { opcode: kind, payload },
+            false => Event::Message { opcode: kind, payload },
+        }))
     }
 
     /// Refuses a text at the first fragment after which it can no longer become valid.
-    fn check_text(&mut self, is_final: bool) -> Result<(), Violation> {
+    fn check_fragment(&mut self, is_final: bool) -> Result<(), Violation> {
         match simdutf8::compat::from_utf8(&self.message[self.checked..]) {
             Ok(_) => self.checked = self.message.len(),
             Err(e) if e.error_len().is_none() && !is_final => self.checked += e.valid_up_to(),
             Err(_) => return Err(NOT_UTF8),
         }
         Ok(())
+    }
+}
+
+/// Refuses a whole text that is no UTF-8.
+pub(super) fn check_text(opcode: Opcode, payload: &[u8]) -> Result<(), Violation> {
+    match opcode {
+        Opcode::Text if simdutf8::basic::from_utf8(payload).is_err() => Err(NOT_UTF8),
+        _ => Ok(()),
     }
 }
 
@@ -259,13 +289,16 @@ fn unmask(data: &mut [u8], key: [u8; 4]) {
     }
 }
 
+/// The reserved bit that marks the first frame of a compressed message.
+const DEFLATED: u8 = 0x40;
+
 /// Appends the header of a whole unmasked frame.
 pub fn encode_header(opcode: Opcode, payload_bytes: usize, out: &mut Vec<u8>) {
-    header(opcode, payload_bytes, 0, out);
+    header(opcode as u8, payload_bytes, 0, out);
 }
 
-fn header(opcode: Opcode, payload_bytes: usize, mask_bit: u8, out: &mut Vec<u8>) {
-    out.push(0x80 | opcode as u8);
+fn header(opcode_bits: u8, payload_bytes: usize, mask_bit: u8, out: &mut Vec<u8>) {
+    out.push(0x80 | opcode_bits);
     match payload_bytes {
         0..126 => out.push(mask_bit | payload_bytes as u8),
         126..65536 => {
@@ -285,9 +318,24 @@ pub fn encode(opcode: Opcode, payload: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(payload);
 }
 
+/// Appends a frame of the server that holds a compressed message.
+pub fn encode_deflated(opcode: Opcode, deflated: &[u8], out: &mut Vec<u8>) {
+    header(opcode as u8 | DEFLATED, deflated.len(), 0, out);
+    out.extend_from_slice(deflated);
+}
+
 /// Appends a frame of a client.
 pub fn encode_masked(opcode: Opcode, payload: &[u8], key: [u8; 4], out: &mut Vec<u8>) {
-    header(opcode, payload.len(), 0x80, out);
+    mask(opcode as u8, payload, key, out);
+}
+
+/// Appends a frame of a client that holds a compressed message.
+pub fn encode_deflated_masked(opcode: Opcode, deflated: &[u8], key: [u8; 4], out: &mut Vec<u8>) {
+    mask(opcode as u8 | DEFLATED, deflated, key, out);
+}
+
+fn mask(opcode_bits: u8, payload: &[u8], key: [u8; 4], out: &mut Vec<u8>) {
+    header(opcode_bits, payload.len(), 0x80, out);
     out.extend_from_slice(&key);
     let start = out.len();
     out.extend_from_slice(payload);

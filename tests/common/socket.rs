@@ -29,9 +29,30 @@ impl Socket {
 
 impl<S: Read + Write> Socket<S> {
     /// A WebSocket over a connection, whose upgrade is on its way.
-    pub fn over(mut stream: S) -> Socket<S> {
-        stream.write_all(&upgrade("", "")).expect("open");
+    pub fn over(stream: S) -> Socket<S> {
+        Socket::over_with(stream, "", "")
+    }
+
+    /// The same with a query and fields of the request.
+    pub fn over_with(mut stream: S, query: &str, fields: &str) -> Socket<S> {
+        stream.write_all(&upgrade(query, fields)).expect("open");
         Socket { stream, peer: Peer::default(), arrived: VecDeque::new() }
+    }
+
+    /// Waits for the answer to the upgrade; true when the server has agreed to compression.
+    pub fn has_deflate(&mut self) -> bool {
+        let mut bytes = [0; 65536];
+        while self.peer.status == 0 {
+            let n = self.stream.read(&mut bytes).expect("an answer");
+            assert!(n > 0, "the server keeps the connection");
+            self.arrived.extend(self.peer.take(&bytes[..n]));
+        }
+        self.peer.has_deflate()
+    }
+
+    /// Messages that came compressed.
+    pub fn deflated(&self) -> usize {
+        self.peer.deflated
     }
 
     /// Connects and subscribes.

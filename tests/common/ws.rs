@@ -1,6 +1,7 @@
 //! A WebSocket client without I/O of its own: bytes out, bytes in, what arrived.
 
-use corecast::wire::websocket::{Decoder, Event, Opcode, Role, encode_close, encode_masked};
+use corecast::wire::deflate::{Deflater, Inflater};
+use corecast::wire::websocket::{Decoder, Event, Opcode, Role, encode_close, encode_deflated_masked, encode_masked};
 
 /// What the server sent.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -12,19 +13,33 @@ pub enum Arrival {
     Close(Option<u16>, String),
 }
 
-/// The client's side of one connection.
+/// Field of an upgrade by which a client offers compression.
+pub const DEFLATE: &str = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n";
+
+/// The client's side of one connection. It compresses what it sends when the server has agreed to that.
 pub struct Peer {
     decoder: Decoder,
+    deflate: Option<Box<(Deflater, Inflater)>>,
     input: Vec<u8>,
     head_is_read: bool,
     /// Status of the answer to the upgrade.
     pub status: u16,
+    /// Messages that came compressed.
+    pub deflated: usize,
     masks: u32,
 }
 
 impl Default for Peer {
     fn default() -> Peer {
-        Peer { decoder: Decoder::new(Role::Client), input: Vec::new(), head_is_read: false, status: 0, masks: 7 }
+        Peer {
+            decoder: Decoder::new(Role::Client),
+            deflate: None,
+            input: Vec::new(),
+            head_is_read: false,
+            status: 0,
+            deflated: 0,
+            masks: 7,
+        }
     }
 }
 
@@ -41,9 +56,20 @@ impl Peer {
     /// A masked frame.
     pub fn frame(&mut self, opcode: Opcode, payload: &[u8]) -> Vec<u8> {
         self.masks = self.masks.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        let mut out = Vec::new();
-        encode_masked(opcode, payload, self.masks.to_be_bytes(), &mut out);
+        let (mut out, mut deflated, key) = (Vec::new(), Vec::new(), self.masks.to_be_bytes());
+        match &mut self.deflate {
+            Some(deflate) if matches!(opcode, Opcode::Text | Opcode::Binary) => {
+                assert!(deflate.0.deflate(payload, &mut deflated));
+                encode_deflated_masked(opcode, &deflated, key, &mut out);
+            }
+            _ => encode_masked(opcode, payload, key, &mut out),
+        }
         out
+    }
+
+    /// True when the server has agreed to compression.
+    pub fn has_deflate(&self) -> bool {
+        self.deflate.is_some()
     }
 
     /// A close frame.
@@ -62,6 +88,10 @@ impl Peer {
             let head = String::from_utf8_lossy(&self.input[..end]).to_string();
             self.status = head.split(' ').nth(1).and_then(|word| word.parse().ok()).unwrap_or(0);
             self.head_is_read = true;
+            if head.contains("\r\nSec-WebSocket-Extensions: permessage-deflate;") {
+                self.deflate = Some(Box::new((Deflater::new(6), Inflater::default())));
+                self.decoder = Decoder::new(Role::Client).with_deflate(true);
+            }
             self.input.drain(..end + 4);
         }
         if self.status != 101 {
@@ -73,6 +103,13 @@ impl Peer {
             arrivals.extend(step.event.map(|event| match event {
                 Event::Message { opcode: Opcode::Text, payload } => Arrival::Text(payload.to_vec()),
                 Event::Message { payload, .. } => Arrival::Binary(payload.to_vec()),
+                Event::Deflated { opcode, payload } => {
+                    let (deflate, mut message) = (self.deflate.as_mut().expect("agreed to"), Vec::new());
+                    let inflated = deflate.1.inflate(opcode, payload, 1 << 26, &mut message);
+                    inflated.unwrap_or_else(|e| panic!("the server broke RFC 7692: {e:?}"));
+                    self.deflated += 1;
+                    if opcode == Opcode::Text { Arrival::Text(message) } else { Arrival::Binary(message) }
+                }
                 Event::Ping(payload) => Arrival::Ping(payload.to_vec()),
                 Event::Pong(payload) => Arrival::Pong(payload.to_vec()),
                 Event::Close { code, reason } => Arrival::Close(code, reason.to_string()),
