@@ -1,10 +1,9 @@
 //! The backend: calls of the server API over HTTP connections to any core, and what their answers say.
 
-use crate::client::offset;
-use crate::model::{Grant, Item, Page, Position};
-use crate::realm::{self, CHANNELS, USERS};
+use crate::model::{Grant, Item, Moment, Position, Reading, Removal};
+use crate::realm::{self, USERS};
+use crate::stretch::offset;
 use crate::world::{Who, World};
-use corecast::clock::Mono;
 use corecast::limits;
 use serde_json::{Value, json};
 use std::collections::VecDeque;
@@ -16,7 +15,9 @@ pub enum Purpose {
     /// The same publication for these channels.
     Publish { channels: Vec<&'static str>, item: Item, key: Option<String>, skips_history: bool },
     /// A page of history, asked for when the top was at least so high.
-    History { channel: &'static str, known_top: u64, is_whole: bool, reverse: bool },
+    History { channel: &'static str, known_top: u64, reading: Reading },
+    /// The removal with this number.
+    Remove(&'static str, usize),
     /// A subscription that ends then; 0: never.
     Subscribe { expire_at: i64 },
     /// Something happens to sessions, or a figure is read that nobody can predict meanwhile.
@@ -30,7 +31,7 @@ pub enum Purpose {
 pub struct Call {
     pub method: &'static str,
     pub purpose: Purpose,
-    began: Mono,
+    began: Moment,
     /// The body of the answer.
     pub answer: Option<Value>,
     /// Its connection was torn: nobody waits for the answer.
@@ -61,7 +62,7 @@ impl World {
     /// Begins a call over a connection to `core`.
     pub fn call_at(&mut self, core: usize, method: &'static str, body: Value, purpose: Purpose) -> usize {
         let at = self.calls.len();
-        self.calls.push(Call { method, purpose, began: self.now.mono, answer: None, is_given_up: false });
+        self.calls.push(Call { method, purpose, began: self.model.now, answer: None, is_given_up: false });
         let is_usable = |caller: &Caller| self.links[caller.link].is_open && self.links[caller.link].core == core;
         let usable = self.callers.iter().position(is_usable);
         // Mostly the connection that is there, also when it still waits for another answer.
@@ -102,7 +103,7 @@ impl World {
     pub fn forget_refused_calls(&mut self) {
         for caller in self.callers.iter_mut().filter(|caller| !self.links[caller.link].is_pending()) {
             let head_timeout = Duration::from_millis(limits::HTTP_HEAD_TIMEOUT_MS);
-            let is_old = |call: &usize| self.now.mono.since(self.calls[*call].began) >= head_timeout;
+            let is_old = |call: &usize| self.now.mono.since(self.calls[*call].began.at) >= head_timeout;
             if !caller.waiting.front().is_some_and(is_old) {
                 continue;
             }
@@ -125,7 +126,7 @@ impl World {
     }
 
     fn answered(&mut self, at: usize, answer: Value) {
-        let waited = self.now.mono.since(self.calls[at].began);
+        let waited = self.now.mono.since(self.calls[at].began.at);
         let (method, purpose) = (self.calls[at].method, self.calls[at].purpose.clone());
         *self.model.calls.entry(method).or_default() += 1;
         let code = answer["error"]["code"].as_u64();
@@ -140,11 +141,19 @@ impl World {
             Purpose::Publish { channels, item, key, skips_history } => {
                 self.published(channels, *item, key.as_deref(), *skips_history, &answer);
             }
-            Purpose::History { channel, known_top, is_whole, reverse } if code.is_none() => {
-                self.page(channel, *known_top, *is_whole, *reverse, &answer["result"]);
+            Purpose::History { channel, known_top, reading } if code.is_none() => {
+                assert!(offset(&answer["result"]) >= *known_top, "{channel}: {known_top} is known, {answer}");
+                self.model.read(channel, &answer["result"], self.calls[at].began, *reading);
+            }
+            Purpose::Remove(channel, number) if code.is_none() => {
+                self.model.removals.get_mut(*channel).expect("begun")[*number].done = Some(self.model.now);
             }
             Purpose::Probe(probe) => self.probe_hears(*probe, method, &answer),
-            Purpose::History { .. } | Purpose::Subscribe { .. } | Purpose::Other | Purpose::Look => {}
+            Purpose::History { .. }
+            | Purpose::Remove(..)
+            | Purpose::Subscribe { .. }
+            | Purpose::Other
+            | Purpose::Look => {}
         }
         self.calls[at].answer = Some(answer);
     }
@@ -169,18 +178,6 @@ impl World {
         }
     }
 
-    /// A page of history; the whole goes up to the top and misses nothing that must still be there.
-    fn page(&mut self, channel: &str, known_top: u64, is_whole: bool, reverse: bool, result: &Value) {
-        self.model.read(channel, result, reverse);
-        let Some(Page { kept, top, .. }) = self.model.pages.last() else { unreachable!("it was just read") };
-        assert!(top.0 >= known_top, "{channel}: {known_top} is known, {result}");
-        if is_whole {
-            assert!(kept.last().is_none_or(|(_, offset)| *offset == top.0), "{channel}: not up to the top: {result}");
-            let all = top.0.min(realm::HISTORY_SIZE as u64);
-            assert!(!self.model.keeps(channel) || kept.len() as u64 == all, "{channel}: too little in {result}");
-        }
-    }
-
     /// One call of the backend, whatever it may be.
     pub fn some_call(&mut self) {
         match self.any(100) {
@@ -195,8 +192,10 @@ impl World {
             62..80 => self.reading(),
             80..82 => {
                 let channel = self.channel_with(realm::has_history);
-                self.model.removed.insert(channel.to_string());
-                self.call("history_remove", json!({ "channel": channel }), Purpose::Other);
+                let removals = self.model.removals.entry(channel.to_string()).or_default();
+                removals.push(Removal { begun: self.model.now, done: None });
+                let purpose = Purpose::Remove(channel, removals.len() - 1);
+                self.call("history_remove", json!({ "channel": channel }), purpose);
             }
             82..84 => self.tear_caller(),
             _ => {
@@ -212,7 +211,7 @@ impl World {
     }
 
     fn channel_with(&mut self, has: fn(&str) -> bool) -> &'static str {
-        let channels: Vec<&'static str> = CHANNELS.into_iter().filter(|channel| has(channel)).collect();
+        let channels: Vec<&'static str> = self.channels.iter().copied().filter(|channel| has(channel)).collect();
         channels[self.any(channels.len())]
     }
 
@@ -229,16 +228,21 @@ impl World {
                 channels.dedup();
             }
         }
-        let item = (1000 + self.calls.len() as u64, self.model.numbers + 1);
-        self.model.numbers += 1;
-        for channel in &channels {
-            self.model.note(channel, item);
-            if let Some(key) = &key {
+        let item = self.model.begin(&channels, realm::CALLS + self.calls.len() as u64);
+        if let Some(key) = &key {
+            for channel in &channels {
                 let keyed = self.model.keyed.entry((channel.to_string(), key.clone())).or_default();
                 keyed.items.push(item);
             }
         }
-        let mut body = json!({ "data": { "p": item.0, "n": item.1 }, "skip_history": skips_history });
+        let mut body = json!({ "data": realm::payload(item), "skip_history": skips_history });
+        let tags = realm::tags(item);
+        if !tags.is_empty() {
+            body["tags"] = json!(tags);
+        }
+        if self.any(2) == 0 {
+            body["delta"] = true.into();
+        }
         if let Some(key) = &key {
             body["idempotency_key"] = key.as_str().into();
         }
@@ -325,7 +329,12 @@ impl World {
             position.as_ref().filter(|_| placed == channel).map(|position| position.0)
         };
         let known_top = self.model.placed.iter().filter_map(known).max().unwrap_or(0);
-        self.call("history", body, Purpose::History { channel, known_top, is_whole: kind > 1, reverse });
+        let reading = match (kind, reverse) {
+            (2.., reverse) => Reading::Whole { reverse },
+            (_, true) => Reading::ReversePart,
+            (_, false) => Reading::Part,
+        };
+        self.call("history", body, Purpose::History { channel, known_top, reading });
     }
 }
 

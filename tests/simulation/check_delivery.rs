@@ -3,9 +3,9 @@
 //! The reference is the witness: what it heard of a channel is the order in which the channel's owner handed things out;
 //! everybody else must have a piece of it. Joins and leaves stand in the same order as publications.
 
-use crate::client::{Heard, Stretch};
-use crate::model::{Item, Model};
-use crate::realm::CHANNELS;
+use crate::model::{Item, Model, Tally};
+use crate::realm;
+use crate::stretch::{Heard, Stretch};
 use crate::world::World;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,24 +24,22 @@ pub fn orders(world: &World) -> Vec<Order<'_>> {
     let order = |channel| {
         let mut stretches = witness.stretches.iter().filter(|s| s.channel == channel);
         let (Some(stretch), None) = (stretches.next(), stretches.next()) else { panic!("{channel}: one subscription") };
-        let offsets = stretch.got.iter().filter_map(|heard| match heard {
-            Heard::Publication(item, offset) if *offset > 0 => Some((*offset, *item)),
-            _ => None,
-        });
+        let offsets = stretch.got.iter().filter_map(|heard| Some((heard.offset()?, heard.item()?)));
         let epoch = stretch.position.as_ref().map(|(_, epoch)| &epoch[..]);
         Order { channel, heard: &stretch.got, epoch, offsets: offsets.collect() }
     };
-    CHANNELS.into_iter().map(order).collect()
+    world.channels.iter().copied().map(order).collect()
 }
 
 /// No loss, no duplicate, one order per channel, no silent gap; positions without a hole.
-pub fn check(world: &World, orders: &[Order<'_>]) {
+pub fn check(world: &World, orders: &[Order<'_>], tally: &mut Tally) {
     for order in orders {
         complete(order, &world.model);
         dense(order);
         for (at, client) in world.clients.iter().enumerate() {
             let stretches: Vec<&Stretch> = client.stretches.iter().filter(|s| s.channel == order.channel).collect();
             for stretch in &stretches {
+                count(stretch, tally);
                 is_piece(at, stretch, order);
                 positions(at, stretch, order);
             }
@@ -53,6 +51,27 @@ pub fn check(world: &World, orders: &[Order<'_>]) {
             }
         }
     }
+}
+
+/// What the stretch is an example of.
+fn count(stretch: &Stretch, tally: &mut Tally) {
+    let got = stretch.got.iter().filter(|heard| heard.item().is_some()).count();
+    tally.count("subscriptions", 1);
+    tally.count("publications", got);
+    tally.count("patches", stretch.patches);
+    tally.count("filtered publications", if stretch.filter.is_some() { got } else { 0 });
+    let recovery = match (stretch.is_recovered, realm::is_cache(&stretch.channel)) {
+        _ if stretch.since.is_none() => return,
+        (false, true) => "not recovered in cache mode",
+        (false, false) if stretch.misses_too_much() => "not recovered, too much was missed",
+        (false, false) => "not recovered, history was gone",
+        (true, false) if stretch.missed.is_empty() => "recovered, nothing was missed",
+        (true, false) if stretch.filter.is_some() => "recovered with a filter",
+        (true, false) => "recovered",
+        (true, true) if stretch.missed.is_empty() => "recovered in cache mode, nothing was missed",
+        (true, true) => "recovered in cache mode",
+    };
+    tally.count(recovery, 1);
 }
 
 /// The order holds every answered publication, none twice, and nothing that nobody published; of calls with the same
@@ -83,17 +102,16 @@ fn complete(order: &Order<'_>, model: &Model) {
 
 /// The witness was there from the first publication on, so it has seen every offset in its order.
 fn dense(order: &Order<'_>) {
-    let seen = order.heard.iter().filter_map(|heard| match heard {
-        Heard::Publication(_, offset) if *offset > 0 => Some(*offset),
-        _ => None,
-    });
-    let seen: Vec<u64> = seen.collect();
+    let seen: Vec<u64> = order.heard.iter().filter_map(Heard::offset).collect();
     assert_eq!(seen, (1..=seen.len() as u64).collect::<Vec<_>>(), "{}: offsets have a hole", order.channel);
 }
 
 /// What the order looks like to this subscriber.
 fn view(stretch: &Stretch, order: &Order<'_>) -> Vec<Heard> {
-    let is_told = |heard: &&Heard| stretch.hears_joins() || heard.item().is_some();
+    let is_told = |heard: &&Heard| match heard.item() {
+        Some(item) => stretch.wants(item),
+        None => stretch.hears_joins(),
+    };
     order.heard.iter().filter(is_told).cloned().collect()
 }
 
@@ -104,29 +122,35 @@ fn is_piece(client: usize, stretch: &Stretch, order: &Order<'_>) {
     assert!(is_there, "client {client} has a gap or another order: {stretch:?}");
 }
 
-/// Live offsets follow the position of the reply, or what it recovered; the epoch is the channel's.
+/// What it recovered and what came then are all that it wants behind its position; the epoch is the channel's.
 fn positions(client: usize, stretch: &Stretch, order: &Order<'_>) {
-    let Some((offset, epoch)) = &stretch.position else { return };
+    let Some((_, epoch)) = &stretch.position else { return };
     assert_eq!(Some(&epoch[..]), order.epoch, "client {client} was told another epoch: {stretch:?}");
     let is_item = |(item, offset): &(Item, u64)| order.offsets.get(offset) == Some(item);
     assert!(stretch.missed.iter().all(is_item), "client {client} recovered something else: {stretch:?}");
-    let mut last_offset = stretch.missed.last().map_or(*offset, |(_, offset)| *offset);
-    let mut is_known = !stretch.grant.has_since;
-    for heard in &stretch.got {
-        if let Heard::Publication(_, offset) = heard
-            && *offset > 0
-        {
-            assert!(!is_known || *offset == last_offset + 1, "client {client} has a gap at {offset}: {stretch:?}");
-            (last_offset, is_known) = (*offset, true);
-        }
-    }
+    let Some(expected) = behind(stretch, order) else { return };
+    let got = offsets(stretch);
+    assert!(expected.starts_with(&got), "client {client} has a gap: {got:?} of {expected:?}, {stretch:?}");
 }
 
-/// A subscription that the backend has put in place of another one goes on where that one was.
+/// Offsets of what the subscriber wants behind the position that it was told; `None` when that cannot be known.
+fn behind(stretch: &Stretch, order: &Order<'_>) -> Option<Vec<u64>> {
+    let behind = order.offsets.range(stretch.goes_on_behind()? + 1..);
+    Some(behind.filter(|(_, item)| stretch.wants(**item)).map(|(offset, _)| *offset).collect())
+}
+
+/// Offsets of what the subscriber has got.
+fn offsets(stretch: &Stretch) -> Vec<u64> {
+    let missed = stretch.missed.iter().map(|(_, offset)| *offset).filter(|_| !realm::is_cache(&stretch.channel));
+    missed.chain(stretch.got.iter().filter_map(Heard::offset)).collect()
+}
+
+/// A subscription that the backend has put in place of another one goes on where that one was: nothing of what both
+/// want is missing between them.
 fn follows(client: usize, pair: &[&Stretch], order: &Order<'_>) {
-    let items = |stretch: &Stretch| stretch.got.iter().filter_map(Heard::item).collect::<Vec<_>>();
-    let got = [items(pair[0]), items(pair[1])].concat();
-    let all: Vec<Item> = order.heard.iter().filter_map(Heard::item).collect();
+    let is_for_both = |item: &Item| pair.iter().all(|stretch| stretch.wants(*item));
+    let items = |heard: &[Heard]| heard.iter().filter_map(Heard::item).filter(is_for_both).collect::<Vec<_>>();
+    let (got, all) = ([items(&pair[0].got), items(&pair[1].got)].concat(), items(order.heard));
     let is_there = got.is_empty() || all.windows(got.len()).any(|piece| piece == got);
     assert!(is_there, "client {client} missed something when its subscription was replaced: {pair:?}");
 }
@@ -136,17 +160,10 @@ fn reaches_the_end(client: usize, stretch: &Stretch, order: &Order<'_>, publishe
     assert!(view(stretch, order).ends_with(&stretch.got), "client {client} stopped: {stretch:?}");
     let after = published.and_then(|published| published.get(stretch.published_before..)).unwrap_or_default();
     let got: BTreeSet<Item> = stretch.got.iter().filter_map(Heard::item).collect();
-    let is_lost = |item: &Item| after.contains(item) && !got.contains(item);
+    let is_lost = |item: &Item| stretch.wants(*item) && after.contains(item) && !got.contains(item);
     let lost: Vec<Item> = order.heard.iter().filter_map(Heard::item).filter(is_lost).collect();
     assert!(lost.is_empty(), "client {client} lost {lost:?}: {stretch:?}");
-    let last_offset = stretch.got.iter().rev().find_map(|heard| match heard {
-        Heard::Publication(_, offset) if *offset > 0 => Some(*offset),
-        _ => None,
-    });
-    if let Some((offset, _)) = &stretch.position
-        && !stretch.grant.has_since
-    {
-        let reached = last_offset.or(stretch.missed.last().map(|(_, offset)| *offset)).unwrap_or(*offset);
-        assert_eq!(reached, order.offsets.len() as u64, "client {client} is behind the top: {stretch:?}");
+    if let Some(expected) = behind(stretch, order) {
+        assert_eq!(offsets(stretch), expected, "client {client} is behind the top: {stretch:?}");
     }
 }

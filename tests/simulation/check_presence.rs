@@ -2,14 +2,15 @@
 
 use crate::calls::Purpose;
 use crate::check_delivery::Order;
-use crate::client::{Client, Heard};
-use crate::realm::{self, CHANNELS};
+use crate::client::Client;
+use crate::realm;
+use crate::stretch::{Heard, Stretch};
 use crate::world::World;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
 /// Clients that are subscribed to the channel, with a condition.
-fn subscribed<'a>(world: &'a World, channel: &str, has: fn(&crate::client::Stretch) -> bool) -> Vec<&'a Client> {
+fn subscribed<'a>(world: &'a World, channel: &str, has: fn(&Stretch) -> bool) -> Vec<&'a Client> {
     let is_in = |client: &&Client| world.is_alive(client) && client.active(channel).is_some_and(has);
     world.clients.iter().filter(is_in).collect()
 }
@@ -41,7 +42,7 @@ pub fn check_joins(world: &World, orders: &[Order<'_>]) {
 pub fn check(world: &mut World) {
     let mut looks = Vec::new();
     for core in 0..world.nodes.len() {
-        for channel in CHANNELS.into_iter().filter(|channel| realm::has_presence(channel)) {
+        for channel in world.channels.clone().into_iter().filter(|channel| realm::has_presence(channel)) {
             for method in ["presence", "presence_stats"] {
                 let call = world.call_at(core, method, json!({ "channel": channel }), Purpose::Look);
                 looks.push((call, channel));

@@ -3,9 +3,10 @@
 //! What a single client can judge by itself is asserted here, at once; what takes the others is in `check_delivery` and
 //! `check_presence`.
 
-use crate::model::{Grant, Item, Model, Position};
+use crate::model::{Grant, Item, Model, Moment, Position, Reading};
 use crate::realm;
-use corecast::proto::client::{Command, Reply};
+use crate::stretch::{Heard, Stretch, Wish};
+use corecast::proto::client::{Command, Publication, Reply};
 use corecast::proto::json as codec;
 use corecast::wire::websocket::Opcode;
 use prost::Message;
@@ -17,78 +18,19 @@ use std::collections::{BTreeMap, VecDeque};
 pub mod ws;
 use ws::{Arrival, Peer};
 
-/// What a subscriber is told.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Heard {
-    /// With its offset; 0: it is not kept.
-    Publication(Item, u64),
-    Join(String),
-    Leave(String),
-}
-
-impl Heard {
-    pub fn item(&self) -> Option<Item> {
-        match self {
-            Heard::Publication(item, _) => Some(*item),
-            Heard::Join(_) | Heard::Leave(_) => None,
-        }
-    }
-}
-
-/// One stretch of a subscription, from its reply or push to its end.
-#[derive(Clone, Debug)]
-pub struct Stretch {
-    pub channel: String,
-    /// How many publications of the channel had been begun when it began; later ones must all arrive.
-    pub published_before: usize,
-    /// The options of the backend, when it made the subscription.
-    pub grant: Grant,
-    /// Offset and epoch of the reply or push.
-    pub position: Option<Position>,
-    /// The position that the client wanted to go on from.
-    pub since: Option<Position>,
-    pub is_recovered: bool,
-    /// What the reply held of what the client had missed.
-    pub missed: Vec<(Item, u64)>,
-    /// It is over.
-    pub ended: bool,
-    /// The backend has put another one in its place.
-    pub replaced: bool,
-    /// What arrived.
-    pub got: Vec<Heard>,
-}
-
-impl Stretch {
-    pub fn has_presence(&self) -> bool {
-        self.grant.presence.unwrap_or_else(|| realm::has_presence(&self.channel))
-    }
-
-    pub fn hears_joins(&self) -> bool {
-        self.grant.hears_joins.unwrap_or_else(|| realm::has_presence(&self.channel))
-    }
-
-    pub fn is_recoverable(&self) -> bool {
-        self.grant.recovery.unwrap_or_else(|| realm::has_history(&self.channel))
-    }
-
-    /// The last position that the client knows.
-    fn reached(&self) -> Option<Position> {
-        let (offset, epoch) = self.position.clone()?;
-        let last_offset = self.got.iter().rev().find_map(|heard| match heard {
-            Heard::Publication(_, offset) if *offset > 0 => Some(*offset),
-            _ => None,
-        });
-        let missed = self.missed.last().map(|(_, offset)| *offset);
-        Some((last_offset.or(missed).unwrap_or(offset), epoch))
-    }
-}
-
 enum Asked {
-    Connect(BTreeMap<String, Option<Position>>),
-    Subscribe(String, Option<Position>),
+    Connect(BTreeMap<String, (Option<Position>, Wish)>),
+    Subscribe(String, Option<Position>, Wish),
     Unsubscribe(String),
     Publish(String, Item),
     History(String),
+}
+
+/// A command that waits for its reply.
+struct Waiting {
+    id: u64,
+    asked: Asked,
+    at: Moment,
 }
 
 pub struct Client {
@@ -103,7 +45,7 @@ pub struct Client {
     pub closed: Option<u16>,
     ids: u64,
     /// Commands that wait for their replies, in order.
-    waiting: VecDeque<(u64, Asked)>,
+    waiting: VecDeque<Waiting>,
     pub stretches: Vec<Stretch>,
     /// Positions that it has reached, for recovery.
     pub known: BTreeMap<String, Position>,
@@ -128,9 +70,9 @@ impl Client {
         }
     }
 
-    fn command(&mut self, key: &str, body: Value, asked: Asked) -> Vec<u8> {
+    fn command(&mut self, key: &str, body: Value, asked: Asked, at: Moment) -> Vec<u8> {
         self.ids += 1;
-        self.waiting.push_back((self.ids, asked));
+        self.waiting.push_back(Waiting { id: self.ids, asked, at });
         let text = json!({ "id": self.ids, key: body }).to_string();
         if !self.protobuf {
             return self.peer.frame(Opcode::Text, text.as_bytes());
@@ -139,34 +81,38 @@ impl Client {
         self.peer.frame(Opcode::Binary, &command.encode_length_delimited_to_vec())
     }
 
-    /// `subs`: channels that it wants with its connection.
-    pub fn connect(&mut self, token: &str, subs: &[&str]) -> Vec<u8> {
-        let wishes = subs.iter().map(|channel| (channel.to_string(), self.known.remove(*channel)));
-        let wishes: BTreeMap<String, Option<Position>> = wishes.collect();
-        let body = |since: &Option<Position>| since.as_ref().map_or(json!({}), recovering);
-        let subs: BTreeMap<&str, Value> = wishes.iter().map(|(channel, since)| (&channel[..], body(since))).collect();
-        self.command("connect", json!({ "token": token, "subs": subs }), Asked::Connect(wishes))
+    /// `subs`: channels that it wants with its connection; filters are for `subscribe` alone.
+    pub fn connect(&mut self, token: &str, subs: &[(&str, Wish)], now: Moment) -> Vec<u8> {
+        let mut body = json!({ "token": token, "subs": {} });
+        let mut wishes = BTreeMap::new();
+        for (channel, wish) in subs {
+            let (since, wish) = (self.known.remove(*channel), Wish { filter: None, ..*wish });
+            body["subs"][channel] = request(since.as_ref(), wish);
+            wishes.insert(channel.to_string(), (since, wish));
+        }
+        self.command("connect", body, Asked::Connect(wishes), now)
     }
 
-    pub fn subscribe(&mut self, channel: &str) -> Vec<u8> {
+    pub fn subscribe(&mut self, channel: &str, wish: Wish, now: Moment) -> Vec<u8> {
         let since = self.known.remove(channel);
-        let mut body = since.as_ref().map_or(json!({}), recovering);
+        let mut body = request(since.as_ref(), wish);
         body["channel"] = channel.into();
-        self.command("subscribe", body, Asked::Subscribe(channel.to_string(), since))
+        self.command("subscribe", body, Asked::Subscribe(channel.to_string(), since, wish), now)
     }
 
-    pub fn unsubscribe(&mut self, channel: &str) -> Vec<u8> {
-        self.command("unsubscribe", json!({ "channel": channel }), Asked::Unsubscribe(channel.to_string()))
+    pub fn unsubscribe(&mut self, channel: &str, now: Moment) -> Vec<u8> {
+        self.command("unsubscribe", json!({ "channel": channel }), Asked::Unsubscribe(channel.to_string()), now)
     }
 
-    pub fn publish(&mut self, channel: &str, item: Item) -> Vec<u8> {
-        let body = json!({ "channel": channel, "data": { "p": item.0, "n": item.1 } });
-        self.command("publish", body, Asked::Publish(channel.to_string(), item))
+    pub fn publish(&mut self, channel: &str, item: Item, now: Moment) -> Vec<u8> {
+        let body = json!({ "channel": channel, "data": realm::payload(item) });
+        self.command("publish", body, Asked::Publish(channel.to_string(), item), now)
     }
 
     /// Reads the oldest that is kept.
-    pub fn history(&mut self, channel: &str) -> Vec<u8> {
-        self.command("history", json!({ "channel": channel, "limit": 3 }), Asked::History(channel.to_string()))
+    pub fn history(&mut self, channel: &str, now: Moment) -> Vec<u8> {
+        let body = json!({ "channel": channel, "limit": 3 });
+        self.command("history", body, Asked::History(channel.to_string()), now)
     }
 
     /// True when no reply is missing.
@@ -197,7 +143,8 @@ impl Client {
                 Arrival::Text(text) => self.message(&text, model),
                 Arrival::Binary(bytes) if bytes == [0] => answers.extend(self.peer.frame(Opcode::Binary, &[0])),
                 Arrival::Binary(bytes) => {
-                    let reply = Reply::decode_length_delimited(bytes.as_slice()).expect("Protobuf of the server");
+                    let mut reply = Reply::decode_length_delimited(bytes.as_slice()).expect("Protobuf of the server");
+                    self.tell_patches_as_text(&mut reply);
                     let mut text = Vec::new();
                     codec::encode_line(&reply, &mut text).expect("JSON payloads");
                     self.message(&text, model);
@@ -212,19 +159,31 @@ impl Client {
         answers
     }
 
-    fn message(&mut self, text: &[u8], model: &mut Model) {
-        assert!(self.closed.is_none(), "nothing follows a close frame");
-        let value: Value = serde_json::from_slice(text).expect("JSON of the server");
-        match value["id"].as_u64() {
-            Some(id) => self.reply(id, &value, model),
-            None => self.push(&value["push"], model),
+    fn tell_patches_as_text(&self, reply: &mut Reply) {
+        if let Some(push) = &mut reply.push
+            && self.active(&push.channel).is_some_and(|stretch| stretch.has_deltas)
+        {
+            push.r#pub.iter_mut().for_each(as_text);
+        }
+        let connected = reply.connect.iter_mut().flat_map(|connect| connect.subs.values_mut());
+        for result in connected.chain(&mut reply.subscribe).filter(|result| result.delta) {
+            result.publications.iter_mut().for_each(as_text);
         }
     }
 
-    fn reply(&mut self, id: u64, value: &Value, model: &mut Model) {
-        let (expected, asked) = self.waiting.pop_front().expect("a command");
+    fn message(&mut self, text: &[u8], model: &mut Model) {
+        assert!(self.closed.is_none(), "nothing follows a close frame");
+        let mut value: Value = serde_json::from_slice(text).expect("JSON of the server");
+        match value["id"].as_u64() {
+            Some(id) => self.reply(id, value, model),
+            None => self.push(&mut value["push"], model),
+        }
+    }
+
+    fn reply(&mut self, id: u64, mut value: Value, model: &mut Model) {
+        let Waiting { id: expected, asked, at } = self.waiting.pop_front().expect("a command");
         assert_eq!(id, expected, "replies are in the order of commands");
-        if let (Some(105), Asked::Subscribe(channel, since)) = (value["error"]["code"].as_u64(), &asked) {
+        if let (Some(105), Asked::Subscribe(channel, since, _)) = (value["error"]["code"].as_u64(), &asked) {
             assert!(self.active(channel).is_some(), "already subscribed, by the backend");
             self.known.extend(since.clone().map(|since| (channel.clone(), since)));
             return;
@@ -233,45 +192,38 @@ impl Client {
             return assert!(self.active(channel).is_none(), "subscribers may read: {value}");
         }
         assert!(value["error"].is_null(), "no command of the simulation is wrong: {value}");
+        let unasked = |channel: &str| realm::recovers_unasked(channel).then(Position::default);
         match asked {
             Asked::Connect(wishes) => {
                 self.id = value["connect"]["client"].as_str().map(str::to_string);
-                for (channel, since) in wishes {
-                    let body = &value["connect"]["subs"][&channel];
-                    assert!(body.is_object(), "it may have the subscription: {value}");
-                    self.begin(&channel, body, since, Grant::default(), model);
+                for (channel, (since, wish)) in wishes {
+                    let body = &mut value["connect"]["subs"][&channel];
+                    assert!(body.is_object(), "it may have the subscription: {channel}");
+                    let since = since.or_else(|| unasked(&channel));
+                    self.begin(Stretch::new(&channel, body, since, Grant::default(), wish), at, model);
                 }
             }
-            Asked::Subscribe(channel, since) => {
-                self.begin(&channel, &value["subscribe"], since, Grant::default(), model);
+            Asked::Subscribe(channel, since, wish) => {
+                let (body, since) = (&mut value["subscribe"], since.or_else(|| unasked(&channel)));
+                self.begin(Stretch::new(&channel, body, since, Grant::default(), wish), at, model);
             }
             Asked::Unsubscribe(channel) => self.end(&channel),
-            Asked::History(channel) => model.read(&channel, &value["history"], false),
-            Asked::Publish(channel, item) => _ = model.answered.insert((channel, item)),
+            Asked::History(channel) => model.read(&channel, &value["history"], at, Reading::Part),
+            Asked::Publish(channel, item) => model.succeeded(&channel, item, None, None),
         }
     }
 
-    fn begin(&mut self, channel: &str, body: &Value, since: Option<Position>, grant: Grant, model: &Model) {
-        if let Some(former) = self.stretches.iter_mut().rev().find(|s| s.channel == channel && !s.ended) {
+    fn begin(&mut self, mut stretch: Stretch, asked: Moment, model: &mut Model) {
+        if let Some(former) = self.stretches.iter_mut().rev().find(|s| s.channel == stretch.channel && !s.ended) {
             (former.ended, former.replaced) = (true, true);
         }
-        let epoch = body["epoch"].as_str().unwrap_or_default().to_string();
-        let is_positioned = body["positioned"] == true;
-        let publications = body["publications"].as_array().into_iter().flatten();
-        let stretch = Stretch {
-            channel: channel.to_string(),
-            published_before: model.count(channel),
-            grant,
-            position: is_positioned.then(|| (body["offset"].as_u64().unwrap_or(0), epoch)),
-            since,
-            is_recovered: body["recovered"] == true,
-            missed: publications.map(|publication| (item(publication), offset(publication))).collect(),
-            ended: false,
-            replaced: false,
-            got: Vec::new(),
-        };
-        assert_eq!(stretch.position.is_some(), stretch.is_recoverable(), "a position where one is due: {body}");
-        stretch.check_recovery(model);
+        (stretch.asked, stretch.told) = (asked, model.now);
+        stretch.published_before = model.count(&stretch.channel);
+        assert_eq!(stretch.position.is_some(), stretch.is_recoverable(), "a position where one is due: {stretch:?}");
+        stretch.check_recovery();
+        for (item, _) in &stretch.missed {
+            model.see(&stretch.channel, *item);
+        }
         self.stretches.push(stretch);
     }
 
@@ -284,64 +236,54 @@ impl Client {
         }
     }
 
-    fn push(&mut self, push: &Value, model: &Model) {
+    fn push(&mut self, push: &mut Value, model: &mut Model) {
         assert!(self.id.is_some(), "nothing goes ahead of the reply to connect: {push}");
-        let channel = push["channel"].as_str().unwrap_or_default();
+        let channel = push["channel"].as_str().unwrap_or_default().to_string();
         if push["subscribe"].is_object() {
             let number = push["subscribe"]["data"]["g"].as_u64().expect("the number of a grant");
             let grant = model.grants[number as usize];
-            return self.begin(channel, &push["subscribe"], None, grant, model);
+            let stretch = Stretch::new(&channel, &mut push["subscribe"], None, grant, Wish::default());
+            return self.begin(stretch, model.now, model);
         }
         if push["unsubscribe"].is_object() {
-            return self.end(channel);
+            return self.end(&channel);
         }
         if push["refresh"].is_object() {
             return;
         }
+        let Some(stretch) = self.stretches.iter_mut().rev().find(|s| s.channel == channel).filter(|s| !s.ended) else {
+            panic!("no subscription to what has come: {push}");
+        };
         let who = |event: &Value| event["info"]["client"].as_str().expect("a client").to_string();
-        let heard = match push.as_object().and_then(|push| push.keys().find(|key| *key != "channel")) {
-            Some(key) if key == "pub" => Heard::Publication(item(&push["pub"]), offset(&push["pub"])),
-            Some(key) if key == "join" => Heard::Join(who(&push["join"])),
-            Some(key) if key == "leave" => Heard::Leave(who(&push["leave"])),
+        match push.as_object().and_then(|push| push.keys().find(|key| *key != "channel")) {
+            Some(key) if key == "pub" => {
+                stretch.hear(&mut push["pub"]);
+                stretch.got.last().and_then(Heard::item).into_iter().for_each(|item| model.see(&channel, item));
+            }
+            Some(key) if key == "join" => stretch.got.push(Heard::Join(who(&push["join"]))),
+            Some(key) if key == "leave" => stretch.got.push(Heard::Leave(who(&push["leave"]))),
             _ => panic!("unexpected: {push}"),
-        };
-        match self.stretches.iter_mut().rev().find(|s| s.channel == channel).filter(|s| !s.ended) {
-            Some(stretch) => stretch.got.push(heard),
-            None => panic!("no subscription to what has come: {push}"),
         }
     }
 }
 
-impl Stretch {
-    /// The recovered list is complete, and what could be recovered was.
-    fn check_recovery(&self, model: &Model) {
-        let (Some(since), Some((top, epoch))) = (&self.since, &self.position) else {
-            return assert!(self.missed.is_empty() && !self.is_recovered, "{self:?}");
-        };
-        let offsets: Vec<u64> = self.missed.iter().map(|(_, offset)| *offset).collect();
-        if self.is_recovered {
-            assert_eq!((*top, epoch), (since.0, &since.1), "it goes on where it was: {self:?}");
-            let expected: Vec<u64> = (since.0 + 1..).take(offsets.len()).collect();
-            assert_eq!(offsets, expected, "the recovered list has a gap: {self:?}");
-            return assert!(offsets.len() <= realm::RECOVERY_MAX, "{self:?}");
-        }
-        assert!(offsets.is_empty(), "{self:?}");
-        let is_within = *epoch == since.1 && (since.0..=since.0 + realm::RECOVERY_MAX as u64).contains(top);
-        assert!(!is_within || !model.keeps(&self.channel), "it could have been recovered: {self:?}");
+/// The body of a request for a subscription.
+fn request(since: Option<&Position>, wish: Wish) -> Value {
+    let mut body = json!({});
+    if let Some((offset, epoch)) = since {
+        body = json!({ "recover": true, "offset": offset, "epoch": epoch });
     }
+    if wish.delta {
+        body["delta"] = "fossil".into();
+    }
+    if let Some(filter) = wish.filter {
+        body["tf"] = filter.tree();
+    }
+    body
 }
 
-fn recovering((offset, epoch): &Position) -> Value {
-    json!({ "recover": true, "offset": offset, "epoch": epoch })
-}
-
-/// Who published it, and its number.
-pub fn item(publication: &Value) -> Item {
-    let data = &publication["data"];
-    (data["p"].as_u64().expect("a publisher"), data["n"].as_u64().expect("a number"))
-}
-
-/// Its offset; 0: none.
-pub fn offset(publication: &Value) -> u64 {
-    publication["offset"].as_u64().unwrap_or(0)
+/// A payload that a subscription with deltas gets in Protobuf, as it gets it in JSON.
+fn as_text(publication: &mut Publication) {
+    let text = std::str::from_utf8(&publication.data).expect("patches of texts are texts");
+    publication.data = Value::from(text).to_string().into_bytes().into();
 }

@@ -8,7 +8,8 @@
 //! | property | where |
 //! |---|---|
 //! | no loss, no duplicate, one order of publications, joins and leaves; positions without a hole | `check_delivery` |
-//! | a recovered list is complete, what could be recovered was, nothing overtakes a reply | `client` |
+//! | a recovered list is complete, nothing overtakes a reply, patches make what was published | `client`, `stretch` |
+//! | what could be recovered was, and nothing that was gone; filtered and in cache mode too | `check_history` |
 //! | history and publishers' positions are the order; a repeat of a key gets the first position | `check_history` |
 //! | presence, its figures and `channels` are who is subscribed; joins before leaves | `check_presence` |
 //! | an effect of the API is seen behind its answer on any core | `probe` |
@@ -35,12 +36,17 @@ mod check_delivery;
 mod check_history;
 mod check_presence;
 mod client;
+mod deltas;
+mod filters;
 mod model;
 mod probe;
 mod realm;
 mod story;
+mod stretch;
 mod world;
 
+use model::Tally;
+use std::sync::atomic::{AtomicU64, Ordering};
 use world::World;
 
 /// Steps of one run: enough for hundreds of publications with everything else in between.
@@ -50,8 +56,8 @@ fn seeds() -> std::ops::Range<u64> {
     let number = |name| std::env::var(name).ok().and_then(|text: String| text.parse::<u64>().ok());
     match number("CORECAST_SIM_SEED") {
         Some(seed) => seed..seed + 1,
-        // Without optimization a seed takes twenty times as long; `make test` runs both.
-        None => 0..number("CORECAST_SIM_SEEDS").unwrap_or(if cfg!(debug_assertions) { 200 } else { 1_000 }),
+        // Without optimization a seed takes ten times as long; `make sim` builds with some and runs more of them.
+        None => 0..number("CORECAST_SIM_SEEDS").unwrap_or(20),
     }
 }
 
@@ -68,11 +74,14 @@ fn run(seed: u64, cores: usize) -> World {
     }
     world.come_to_rest();
     world.check_at_rest();
-    let orders = check_delivery::orders(&world);
-    check_delivery::check(&world, &orders);
-    check_history::check(&world, &orders);
+    let (orders, mut tally) = (check_delivery::orders(&world), Tally::default());
+    check_delivery::check(&world, &orders, &mut tally);
+    check_history::check(&world, &orders, &mut tally);
     check_presence::check_joins(&world, &orders);
     drop(orders);
+    tally.count("effects that a probe has seen", world.probes.iter().map(|probe| probe.seen).sum());
+    tally.count("calls that ran out of time", world.model.late);
+    world.model.tally.add(&tally);
     check_presence::check(&mut world);
     check_history::check_expiry(&mut world);
     world.end();
@@ -80,21 +89,37 @@ fn run(seed: u64, cores: usize) -> World {
 }
 
 fn run_all(cores: usize) {
-    let (mut looks, mut late) = (0, 0);
-    for seed in seeds() {
-        let result = std::panic::catch_unwind(|| run(seed, cores));
-        match result {
-            Ok(world) => {
-                looks += world.probes.iter().map(|probe| probe.seen).sum::<usize>();
-                late += world.model.late;
+    let (seeds, next) = (seeds(), AtomicU64::new(0));
+    let work = || {
+        let mut tally = Tally::default();
+        loop {
+            let seed = seeds.start + next.fetch_add(1, Ordering::Relaxed);
+            if seed >= seeds.end {
+                return tally;
             }
-            Err(panic) => {
-                eprintln!("failing seed: CORECAST_SIM_SEED={seed} ({cores} cores)");
-                std::panic::resume_unwind(panic);
+            match std::panic::catch_unwind(|| run(seed, cores)) {
+                Ok(world) => tally.add(&world.model.tally),
+                Err(panic) => {
+                    next.store(seeds.end, Ordering::Relaxed);
+                    eprintln!("failing seed: CORECAST_SIM_SEED={seed} ({cores} cores)");
+                    std::panic::resume_unwind(panic);
+                }
             }
         }
-    }
-    println!("{cores} cores: {looks} effects were looked at, {late} calls ran out of time");
+    };
+    let mut tally = Tally::default();
+    std::thread::scope(|scope| {
+        let threads = std::thread::available_parallelism().map_or(1, |n| n.get());
+        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        for thread in threads {
+            match thread.join() {
+                Ok(of_thread) => tally.add(&of_thread),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+    });
+    println!("{cores} cores, {} seeds:", seeds.end - seeds.start);
+    tally.0.iter().for_each(|(event, times)| println!("{times:>10} {event}"));
 }
 
 #[test]

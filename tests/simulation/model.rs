@@ -1,7 +1,8 @@
 //! What the world knows of its own doings: what was published and with what success, what the backend granted.
 
-use crate::client::{item, offset};
 use crate::realm;
+use crate::stretch::{item, offset};
+use corecast::clock::Mono;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,6 +11,13 @@ pub type Item = (u64, u64);
 
 /// Offset and epoch.
 pub type Position = (u64, String);
+
+/// When something happened: after so many turns and acts of the world, at this time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Moment {
+    pub step: u64,
+    pub at: Mono,
+}
 
 /// Options that a call of the API has set for one subscription; `None` keeps what the namespace says.
 #[derive(Clone, Copy, Default, Debug)]
@@ -29,19 +37,44 @@ pub struct Keyed {
     pub positions: Vec<Option<Position>>,
 }
 
+/// How much of a history was asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reading {
+    Whole { reverse: bool },
+    Part,
+    ReversePart,
+}
+
 /// What the server has shown of a history, the oldest first.
 #[derive(Debug)]
 pub struct Page {
     pub channel: String,
     pub kept: Vec<(Item, u64)>,
     pub top: Position,
+    pub is_whole: bool,
+    /// When it was asked for, and when it came.
+    pub asked: Moment,
+    pub told: Moment,
+}
+
+/// Somebody removes a history.
+#[derive(Clone, Copy, Debug)]
+pub struct Removal {
+    pub begun: Moment,
+    /// The answer to it.
+    pub done: Option<Moment>,
 }
 
 #[derive(Default)]
 pub struct Model {
+    pub now: Moment,
     pub numbers: u64,
     /// Publications by channel, in the order in which they were begun.
     pub published: BTreeMap<String, Vec<Item>>,
+    /// When they were begun.
+    pub begun: BTreeMap<Item, Moment>,
+    /// When somebody knew for the first time that a publication was handed out.
+    pub seen: BTreeMap<String, BTreeMap<Item, Moment>>,
     /// Publications whose publisher was told of their success; those with a key are in `keyed`.
     pub answered: BTreeSet<(String, Item)>,
     /// Positions that publishers were told.
@@ -50,29 +83,41 @@ pub struct Model {
     pub keyed: BTreeMap<(String, String), Keyed>,
     /// Pages of history that the server has shown.
     pub pages: Vec<Page>,
-    /// Channels whose history somebody has begun to remove.
-    pub removed: BTreeSet<String>,
+    /// Removals of history by channel.
+    pub removals: BTreeMap<String, Vec<Removal>>,
     /// Subscriptions that the backend has made, by the number in their data.
     pub grants: Vec<Grant>,
-    /// So much time has passed that history may have vanished.
-    pub may_have_expired: bool,
     /// Calls that were answered, by method, and those that ran out of time.
     pub calls: BTreeMap<&'static str, usize>,
     pub late: usize,
+    /// What has happened how often, so that it is seen whether the simulation gets there at all.
+    pub tally: Tally,
+}
+
+/// Events by name.
+#[derive(Clone, Default, Debug)]
+pub struct Tally(pub BTreeMap<&'static str, usize>);
+
+impl Tally {
+    pub fn count(&mut self, event: &'static str, times: usize) {
+        *self.0.entry(event).or_default() += times;
+    }
+
+    pub fn add(&mut self, other: &Tally) {
+        other.0.iter().for_each(|(event, times)| self.count(event, *times));
+    }
 }
 
 impl Model {
-    /// A new publication for `channel`.
-    pub fn begin(&mut self, channel: &str, publisher: u64) -> Item {
+    /// A new publication for these channels.
+    pub fn begin(&mut self, channels: &[&str], publisher: u64) -> Item {
         self.numbers += 1;
         let item = (publisher, self.numbers);
-        self.note(channel, item);
+        for channel in channels {
+            self.published.entry(channel.to_string()).or_default().push(item);
+        }
+        self.begun.insert(item, self.now);
         item
-    }
-
-    /// The same publication for another channel.
-    pub fn note(&mut self, channel: &str, item: Item) {
-        self.published.entry(channel.to_string()).or_default().push(item);
     }
 
     /// How many publications of the channel were begun.
@@ -80,23 +125,30 @@ impl Model {
         self.published.get(channel).map_or(0, Vec::len)
     }
 
-    /// True when everything that the channel has kept must still be there.
-    pub fn keeps(&self, channel: &str) -> bool {
-        !self.may_have_expired && !self.removed.contains(channel)
+    /// Somebody was told that the publication was handed out.
+    pub fn see(&mut self, channel: &str, item: Item) {
+        if !self.seen.contains_key(channel) {
+            self.seen.insert(channel.to_string(), BTreeMap::new());
+        }
+        let now = self.now;
+        self.seen.get_mut(channel).expect("made above").entry(item).or_insert(now);
     }
 
     /// A page of history: without a gap and no longer than it may be.
-    pub fn read(&mut self, channel: &str, result: &Value, reverse: bool) {
+    pub fn read(&mut self, channel: &str, result: &Value, asked: Moment, reading: Reading) {
         let top = (offset(result), result["epoch"].as_str().expect("an epoch").to_string());
         let publications = result["publications"].as_array().into_iter().flatten();
         let mut kept: Vec<(Item, u64)> = publications.map(|p| (item(p), offset(p))).collect();
-        if reverse {
+        if matches!(reading, Reading::ReversePart | Reading::Whole { reverse: true }) {
             kept.reverse();
         }
         assert!(kept.windows(2).all(|pair| pair[1].1 == pair[0].1 + 1), "{channel}: a gap in {result}");
         assert!(kept.len() <= realm::HISTORY_SIZE, "{channel}: more than is kept: {result}");
         assert!(kept.last().is_none_or(|(_, offset)| *offset <= top.0), "{channel}: beyond the top: {result}");
-        self.pages.push(Page { channel: channel.to_string(), kept, top });
+        let is_whole = matches!(reading, Reading::Whole { .. });
+        kept.iter().for_each(|(item, _)| self.see(channel, *item));
+        let (channel, told) = (channel.to_string(), self.now);
+        self.pages.push(Page { channel, kept, top, is_whole, asked, told });
     }
 
     /// The publisher was told of success.
@@ -107,6 +159,7 @@ impl Model {
                 keyed.positions.push(position);
             }
             None => {
+                self.see(channel, item);
                 self.answered.insert((channel.to_string(), item));
                 self.placed.insert((channel.to_string(), item), position);
             }

@@ -62,7 +62,7 @@ impl World {
         if clients.is_empty() {
             let user = self.probes[at].user.clone();
             self.probes[at].clients =
-                (0..CLIENTS).map(|n| self.open_client(&user, n == 0, usize::MAX / 2, &[])).collect();
+                (0..CLIENTS).map(|n| self.open_client(&user, n == 0, usize::MAX / 2, 0)).collect();
         } else if clients.iter().all(|client| self.clients[*client].id.is_some()) {
             self.act(at);
         } else if clients.iter().any(|client| !self.is_alive(&self.clients[*client])) {

@@ -1,14 +1,18 @@
 //! The channels of the simulated world and what their namespaces promise.
 
+use crate::model::Item;
 use corecast::config::settings::{Namespace, Settings};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// Channels that everybody uses; the witness listens to all of them.
-pub const CHANNELS: [&str; 7] = ["c0", "c1", "c2", "rec:0", "rec:1", "pres:0", "all:0"];
+/// Channels that everybody uses; a world has some of them, and the last one always. The witness listens to all.
+pub const CHANNELS: [&str; 11] =
+    ["c0", "c1", "c2", "rec:0", "rec:1", "pres:0", "tag:0", "del:0", "cache:0", "auto:0", "all:0"];
 /// Users whose clients come and go, and whom calls of the API are about.
 pub const USERS: [&str; 3] = ["u0", "u1", "u2"];
 /// Bytes that may wait for one client.
-pub const OUTBOX: usize = 6000;
+pub const OUTBOX: usize = 4000;
 /// Publications kept.
 pub const HISTORY_SIZE: usize = 8;
 /// They vanish so long after the last one.
@@ -18,17 +22,60 @@ pub const META_TTL: Duration = Duration::from_secs(30);
 /// More is not recovered.
 pub const RECOVERY_MAX: usize = 6;
 /// Connections of one user.
-pub const USER_CONNECTIONS_MAX: usize = 6;
+pub const USER_CONNECTIONS_MAX: usize = 10;
+/// Who publishes has a number: those of calls of the API begin here.
+pub const CALLS: u64 = 1000;
 const SECRET: &str = "secret";
+
+fn is_of(channel: &str, namespaces: &[&str]) -> bool {
+    channel.split_once(':').is_some_and(|(namespace, _)| namespaces.contains(&namespace))
+}
 
 /// True when subscribers of the channel are listed, and hear of each other.
 pub fn has_presence(channel: &str) -> bool {
-    channel.starts_with("pres:") || channel.starts_with("all:")
+    is_of(channel, &["pres", "all"])
 }
 
 /// True when publications of the channel have positions.
 pub fn has_history(channel: &str) -> bool {
-    channel.starts_with("rec:") || channel.starts_with("all:")
+    is_of(channel, &["rec", "del", "cache", "auto", "all"])
+}
+
+/// True when subscribers are recovered by the newest publication alone.
+pub fn is_cache(channel: &str) -> bool {
+    is_of(channel, &["cache", "auto"])
+}
+
+/// True when that happens to all of them.
+pub fn recovers_unasked(channel: &str) -> bool {
+    is_of(channel, &["auto"])
+}
+
+/// True when subscribers may choose publications by their tags.
+pub fn has_filters(channel: &str) -> bool {
+    is_of(channel, &["tag", "cache", "all"])
+}
+
+/// True when subscribers may have deltas.
+pub fn has_deltas(channel: &str) -> bool {
+    is_of(channel, &["del", "cache", "all"])
+}
+
+/// What a publication says. Every other one is long enough to be told as a patch of the one before.
+pub fn payload((publisher, number): Item) -> Value {
+    if number % 3 == 0 {
+        return json!({ "n": number, "p": publisher });
+    }
+    let text = "Déjà vu: a counter is read by all, and the naïve reader takes what it says for time.".chars();
+    json!({ "n": number, "p": publisher, "text": text.take(40 + (number % 2) as usize * 20).collect::<String>() })
+}
+
+/// Its tags. Those of clients have none.
+pub fn tags((publisher, number): Item) -> BTreeMap<&'static str, String> {
+    if publisher < CALLS || number % 4 == 0 {
+        return BTreeMap::new();
+    }
+    BTreeMap::from([("k", ["a", "b", "c"][number as usize % 3].to_string()), ("n", (number % 10).to_string())])
 }
 
 pub fn settings() -> Settings {
@@ -40,30 +87,51 @@ pub fn settings() -> Settings {
     // A core that stands still for long is part of the world; its clients must not be blamed for it.
     settings.client.pong_timeout = None;
     settings.http_api.key = "k".into();
-    let open = Namespace { allow_subscribe_for_client: true, allow_publish_for_client: true, ..Namespace::default() };
+    settings.channel.without_namespace = open();
+    settings.channel.namespaces = namespaces().into_iter().map(|(name, options)| (name.to_string(), options)).collect();
+    settings
+}
+
+fn open() -> Namespace {
+    Namespace { allow_subscribe_for_client: true, allow_publish_for_client: true, ..Namespace::default() }
+}
+
+fn namespaces() -> [(&'static str, Namespace); 7] {
     let history = Namespace {
         history_size: HISTORY_SIZE,
         history_ttl: HISTORY_TTL,
         history_meta_ttl: META_TTL,
         force_recovery: true,
         allow_history_for_subscriber: true,
-        ..open.clone()
+        ..open()
     };
-    let presence = |namespace: &Namespace| Namespace {
-        presence: true,
-        join_leave: true,
-        force_push_join_leave: true,
-        ..namespace.clone()
-    };
-    settings.channel.without_namespace = open.clone();
-    settings.channel.namespaces =
-        vec![("rec".into(), history.clone()), ("pres".into(), presence(&open)), ("all".into(), presence(&history))];
-    settings
+    let presence = Namespace { presence: true, join_leave: true, force_push_join_leave: true, ..open() };
+    let deltas = vec!["fossil".to_string()];
+    let cache = Namespace { force_recovery_mode: "cache".into(), ..history.clone() };
+    [
+        ("rec", history.clone()),
+        ("tag", Namespace { allow_tags_filter: true, ..open() }),
+        ("del", Namespace { allowed_delta_types: deltas.clone(), delta_publish: true, ..history.clone() }),
+        ("auto", Namespace { auto_cache_recover: true, ..cache.clone() }),
+        ("cache", Namespace { allow_tags_filter: true, allowed_delta_types: deltas.clone(), ..cache }),
+        ("pres", presence.clone()),
+        (
+            "all",
+            Namespace {
+                presence: true,
+                join_leave: true,
+                force_push_join_leave: true,
+                allow_tags_filter: true,
+                allowed_delta_types: deltas,
+                ..history
+            },
+        ),
+    ]
 }
 
 /// A connection token of a user.
 pub fn token(user: &str) -> String {
     use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
-    let claims = serde_json::json!({ "sub": user });
+    let claims = json!({ "sub": user });
     encode(&Header::new(Algorithm::HS256), &claims, &EncodingKey::from_secret(SECRET.as_bytes())).expect("a token")
 }

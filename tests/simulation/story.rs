@@ -2,12 +2,14 @@
 //! time passes. What the backend does is in `calls` and `probe`.
 
 use crate::client::{Client, ws};
-use crate::realm::{CHANNELS, META_TTL, USERS, has_history};
+use crate::filters::Filter;
+use crate::realm::{self, META_TTL, USERS, has_history};
+use crate::stretch::Wish;
 use crate::world::{Who, World};
 use std::time::Duration;
 
 /// Clients of one run.
-const CLIENTS_MAX: usize = 26;
+const CLIENTS_MAX: usize = 50;
 
 impl World {
     /// The first client sees everything: it subscribes before anything happens, reads fast and is never torn.
@@ -15,32 +17,33 @@ impl World {
 
     /// Subscribes the witness to every channel and waits until it is.
     pub fn call_the_witness(&mut self) {
-        self.open_client("witness", false, usize::MAX / 2, &[]);
-        for channel in CHANNELS {
-            let bytes = self.clients[World::WITNESS].subscribe(channel);
+        self.open_client("witness", false, usize::MAX / 2, 0);
+        for channel in self.channels.clone() {
+            let bytes = self.clients[World::WITNESS].subscribe(channel, Wish::default(), self.model.now);
             self.send(self.clients[World::WITNESS].link, bytes);
         }
         self.come_to_rest();
-        assert_eq!(self.clients[World::WITNESS].stretches.len(), CHANNELS.len());
+        assert_eq!(self.clients[World::WITNESS].stretches.len(), self.channels.len());
     }
 
     /// Lets one thing happen.
     pub fn step(&mut self) {
         let action = self.any(1000);
+        self.model.now.step += 1;
         self.trace.push(action as u64);
         match action {
-            0..40 => self.someone_comes(),
-            40..130 => self.client_command(),
-            130..230 => self.publish(),
-            230..250 => self.lose_client(),
-            250..290 => self.stall(),
-            290..420 => self.give_room(),
-            420..450 => self.let_time_pass(),
-            450..530 => self.some_call(),
-            530..620 => self.probe_step(),
+            0..60 => self.someone_comes(),
+            60..170 => self.client_command(),
+            170..240 => self.publish(),
+            240..290 => self.lose_client(),
+            290..320 => self.stall(),
+            320..430 => self.give_room(),
+            430..460 => self.let_time_pass(),
+            460..540 => self.some_call(),
+            540..620 => self.probe_step(),
             _ => {
                 // The more cores there are the more of them are at work.
-                for _ in 0..1 + self.nodes.len() / 2 {
+                for _ in 0..self.pace * (1 + self.nodes.len() / 2) {
                     let core = self.any(self.nodes.len());
                     self.turn(core);
                 }
@@ -49,22 +52,39 @@ impl World {
     }
 
     pub fn channel(&mut self) -> &'static str {
-        CHANNELS[self.any(CHANNELS.len())]
+        let at = self.any(self.channels.len());
+        self.channels[at]
     }
 
-    /// A client of `user` connects to any core; the channels in `subs` come with the connection.
-    pub fn open_client(&mut self, user: &str, protobuf: bool, room: usize, subs: &[&str]) -> usize {
+    /// A client of `user` connects to any core; so many channels come with the connection.
+    pub fn open_client(&mut self, user: &str, protobuf: bool, room: usize, subs: usize) -> usize {
+        let former = if self.any(4) > 0 { self.former(user) } else { None };
+        self.open_client_after(former, user, protobuf, room, subs)
+    }
+
+    /// The same, knowing what `former` knew.
+    fn open_client_after(
+        &mut self,
+        former: Option<usize>,
+        user: &str,
+        protobuf: bool,
+        room: usize,
+        subs: usize,
+    ) -> usize {
         let (at, core) = (self.clients.len(), self.any(self.nodes.len()));
         let link = self.open(Who::Client(at), core, room);
         let mut client = Client::new(link, user, protobuf);
-        if self.any(2) == 0
-            && let Some(former) = self.former(user)
-        {
+        if let Some(former) = former {
             client.succeed(&mut self.clients[former]);
+        }
+        let mut wishes: Vec<(&str, Wish)> = Vec::new();
+        for _ in 0..subs {
+            let channel = self.channel_for(&client);
+            wishes.push((channel, self.wish(channel)));
         }
         let mut bytes = ws::upgrade(if protobuf { "?cf_protocol=protobuf" } else { "" }, "");
         let token = self.tokens.entry(user.to_string()).or_insert_with(|| crate::realm::token(user));
-        bytes.extend(client.connect(token, subs));
+        bytes.extend(client.connect(token, &wishes, self.model.now));
         self.clients.push(client);
         self.send(link, bytes);
         at
@@ -82,12 +102,9 @@ impl World {
             return;
         }
         let room = if self.any(4) == 0 { 1000 } else { 1 << 20 };
-        let mut subs: Vec<&str> = Vec::new();
-        if self.any(3) == 0 {
-            subs.extend((0..1 + self.any(4)).map(|_| self.channel()).collect::<Vec<_>>());
-        }
+        let subs = if self.any(3) > 0 { 1 + self.any(5) } else { 0 };
         let (user, protobuf) = (USERS[self.any(USERS.len())], self.any(2) == 0);
-        self.open_client(user, protobuf, room, &subs);
+        self.open_client(user, protobuf, room, subs);
     }
 
     fn open_clients(&self) -> Vec<usize> {
@@ -101,15 +118,30 @@ impl World {
         (!open.is_empty()).then(|| open[self.any(open.len())])
     }
 
+    /// Mostly one that the client was in before.
+    fn channel_for(&mut self, client: &Client) -> &'static str {
+        let is_known = |channel: &&&str| client.known.contains_key(**channel);
+        let known: Vec<&'static str> = self.channels.iter().filter(is_known).copied().collect();
+        if known.is_empty() || self.any(6) == 0 { self.channel() } else { known[self.any(known.len())] }
+    }
+
+    /// What a client wants of the channel: often something that the channel has.
+    fn wish(&mut self, channel: &str) -> Wish {
+        let filter = Filter::number(self.any(Filter::COUNT));
+        Wish { delta: self.any(2) == 0, filter: (realm::has_filters(channel) && self.any(2) == 0).then_some(filter) }
+    }
+
     fn client_command(&mut self) {
         let Some(at) = self.some_client() else { return };
-        let channel = self.channel();
-        let reads = has_history(channel) && self.any(3) == 0;
+        let client = std::mem::replace(&mut self.clients[at], Client::new(0, "", false));
+        let channel = self.channel_for(&client);
+        self.clients[at] = client;
+        let (reads, wish, now) = (has_history(channel) && self.any(3) == 0, self.wish(channel), self.model.now);
         let client = &mut self.clients[at];
         let bytes = match client.active(channel).is_some() {
-            true if reads => client.history(channel),
-            true => client.unsubscribe(channel),
-            false => client.subscribe(channel),
+            true if reads => client.history(channel, now),
+            true => client.unsubscribe(channel, now),
+            false => client.subscribe(channel, wish, now),
         };
         self.send(self.clients[at].link, bytes);
     }
@@ -118,15 +150,23 @@ impl World {
         let Some(at) = self.some_client() else { return };
         let channel = self.channel();
         for _ in 0..1 + self.any(4) {
-            let item = self.model.begin(channel, at as u64);
-            let bytes = self.clients[at].publish(channel, item);
+            let item = self.model.begin(&[channel], at as u64);
+            let bytes = self.clients[at].publish(channel, item, self.model.now);
             self.send(self.clients[at].link, bytes);
         }
     }
 
     fn lose_client(&mut self) {
         let Some(at) = self.some_client() else { return };
+        if self.clients[at].id.is_none() && self.any(4) > 0 {
+            return;
+        }
         self.tear(self.clients[at].link);
+        if self.any(3) > 0 && self.clients.len() < CLIENTS_MAX {
+            // It comes back at once, when what it knows is still worth something.
+            let (user, protobuf, subs) = (self.clients[at].user.clone(), self.any(2) == 0, 1 + self.any(4));
+            self.open_client_after(Some(at), &user, protobuf, 1 << 20, subs);
+        }
     }
 
     /// A core stands still for some time.

@@ -2,7 +2,7 @@
 
 use crate::calls::{Call, Caller};
 use crate::client::Client;
-use crate::model::Model;
+use crate::model::{Model, Moment};
 use crate::probe::Probe;
 use crate::realm;
 use corecast::clock::{Mono, Now, UnixMillis};
@@ -64,6 +64,8 @@ pub struct Node {
     owners: Vec<Option<usize>>,
     free: Vec<u32>,
     generations: Vec<u32>,
+    /// When the core has looked at what was due, the first time for each time of the clock.
+    pub ticks: Vec<Moment>,
 }
 
 pub enum Input {
@@ -80,13 +82,18 @@ pub struct World {
     pub calls: Vec<Call>,
     pub probes: Vec<Probe>,
     pub model: Model,
+    /// Channels of this world.
+    pub channels: Vec<&'static str>,
     /// Connection tokens by user.
     pub tokens: BTreeMap<String, String>,
     pub random: StdRng,
     pub now: Now,
     door: Door,
+    placement: Placement,
     /// Messages that a core's queue holds.
     queue: usize,
+    /// How busy the cores are: whether they keep up with what happens.
+    pub pace: usize,
     pub trace: Vec<u64>,
 }
 
@@ -130,15 +137,19 @@ impl World {
         let mut random = StdRng::seed_from_u64(seed);
         let settings = realm::settings();
         let policy = Arc::new(Policy::new(&settings).expect("good settings"));
+        let placement = Placement::new(random.random(), cores);
         let shared = Arc::new(Shared {
             origins: Origins::new(&[]).expect("none"),
             gate: Gate::new(0, 0).with_user_limit(realm::USER_CONNECTIONS_MAX),
             node: Default::default(),
             counters: (0..cores).map(|_| Arc::new(Counters::default())).collect(),
             render_metrics: |_| String::new(),
-            placement: Placement::new(random.random(), cores),
+            placement: placement.clone(),
             settings,
         });
+        let mut channels = realm::CHANNELS.to_vec();
+        let last = channels.len() - 1;
+        channels.retain(|channel| *channel == realm::CHANNELS[last] || random.random_range(0..3) > 0);
         let now = Now { mono: Mono(0), wall: UnixMillis(1_790_000_000_000) };
         let door = Door::Http(Arc::new(Routes::new(&shared.settings, Scope::All)));
         let node = |core| Node {
@@ -150,6 +161,7 @@ impl World {
             owners: Vec::new(),
             free: Vec::new(),
             generations: Vec::new(),
+            ticks: Vec::new(),
         };
         World {
             nodes: (0..cores as u16).map(node).collect(),
@@ -159,11 +171,14 @@ impl World {
             calls: Vec::new(),
             probes: Vec::new(),
             model: Model::default(),
+            channels,
             tokens: BTreeMap::new(),
             queue: random.random_range(1..=QUEUE_MAX),
+            pace: random.random_range(1..=4),
             random,
             now,
             door,
+            placement,
             trace: Vec::new(),
         }
     }
@@ -209,7 +224,7 @@ impl World {
     pub fn pass_time(&mut self, delay: Duration) {
         self.now.mono = self.now.mono + delay;
         self.now.wall.0 += delay.as_millis() as u64;
-        self.model.may_have_expired = self.now.mono.since(Mono(0)) >= realm::HISTORY_TTL;
+        self.model.now.at = self.now.mono;
     }
 
     /// One turn of a core, as the driver makes it.
@@ -219,6 +234,7 @@ impl World {
             return;
         }
         let now = self.now;
+        self.model.now.step += 1;
         for _ in 0..1 + self.any(4) {
             if self.nodes[core].has_spilled() {
                 break;
@@ -233,6 +249,9 @@ impl World {
         }
         if self.nodes[core].shard.next_deadline().is_some_and(|at| at <= now.mono) {
             self.nodes[core].shard.handle(now, Event::Tick);
+        }
+        if self.nodes[core].ticks.last().is_none_or(|tick| tick.at < now.mono) {
+            self.nodes[core].ticks.push(self.model.now);
         }
         self.perform(core);
         let slice = 1 + self.any(4);
@@ -387,6 +406,11 @@ impl World {
     fn is_answered(&self) -> bool {
         let clients = self.clients.iter().filter(|client| self.is_alive(client));
         clients.into_iter().all(Client::is_answered) && self.calls.iter().all(Call::is_over)
+    }
+
+    /// When the core that owns the channel has looked at what was due.
+    pub fn ticks_of_owner(&self, channel: &str) -> &[Moment] {
+        &self.nodes[self.placement.owner(channel).index()].ticks
     }
 
     pub fn is_alive(&self, client: &Client) -> bool {
