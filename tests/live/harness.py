@@ -5,6 +5,7 @@ import base64
 import hashlib
 import hmac
 import json
+import os
 import pathlib
 import signal
 import socket
@@ -77,12 +78,22 @@ async def in_thread(call, *arguments):
     return await asyncio.get_running_loop().run_in_executor(None, call, *arguments)
 
 
-async def output_of(*command):
+def configured(config):
+    """The check gets a server with this configuration."""
+
+    def mark(check):
+        check.config = config
+        return check
+
+    return mark
+
+
+async def output_of(*command, patience=PATIENCE, **environment):
     """Exit code and lines of a program, which is ended when it takes too long."""
-    pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=asyncio.subprocess.STDOUT)
+    pipes = {"stdout": asyncio.subprocess.PIPE, "stderr": asyncio.subprocess.STDOUT}
+    process = await asyncio.create_subprocess_exec(*command, **pipes, env=os.environ | environment)
     try:
-        text, _ = await asyncio.wait_for(process.communicate(), PATIENCE)
+        text, _ = await asyncio.wait_for(process.communicate(), patience)
     finally:
         if process.returncode is None:
             process.kill()
@@ -91,15 +102,16 @@ async def output_of(*command):
 
 
 class Server:
-    """The binary with the configuration above, on ports that are free."""
+    """The binary with the configuration above or another, on ports that are free."""
 
-    async def start(self, binary, cores, extra=None):
+    async def start(self, binary, cores, extra=None, config=CONFIG):
         """`extra` holds further members of sections of the configuration."""
         self.binary, self.cores = binary, cores
         self.folder = tempfile.TemporaryDirectory()
-        self.grpc = f"127.0.0.1:{free_port()}"
-        config = json.loads(json.dumps(CONFIG))
-        config["grpc_api"]["port"] = int(self.grpc.rsplit(":", 1)[1])
+        config = json.loads(json.dumps(config))
+        if "grpc_api" in config:
+            config["grpc_api"]["port"] = free_port()
+            self.grpc = f"127.0.0.1:{config['grpc_api']['port']}"
         for section, members in (extra or {}).items():
             config[section].update(members)
         path = pathlib.Path(self.folder.name) / "config.json"
