@@ -60,6 +60,7 @@ pub(super) const ROWS: &[(&str, Bind<Settings>)] = &[
     ("websocket.disabled", Switch(|s| &mut s.websocket.disabled)),
     ("websocket.handler_prefix", Prefix(|s| &mut s.websocket.handler_prefix)),
     ("websocket.message_size_limit", Size(|s| &mut s.websocket.message_size_limit)),
+    ("websocket.write_timeout", Period(|s| &mut s.websocket.write_timeout)),
     ("health.enabled", Switch(|s| &mut s.health.enabled)),
     ("health.handler_prefix", Prefix(|s| &mut s.health.handler_prefix)),
     ("prometheus.enabled", Switch(|s| &mut s.prometheus.enabled)),

@@ -159,6 +159,8 @@ pub struct Websocket {
     pub handler_prefix: String,
     /// Bytes of one message from a client; a larger one closes with 1009.
     pub message_size_limit: usize,
+    /// A client that takes nothing for so long while its socket is full is cut (3009); `None`, and 0: never.
+    pub write_timeout: Option<Duration>,
 }
 
 /// `health.*`
@@ -434,7 +436,12 @@ impl Default for Swagger {
 
 impl Default for Websocket {
     fn default() -> Websocket {
-        Websocket { disabled: false, handler_prefix: "/connection/websocket".into(), message_size_limit: 65536 }
+        Websocket {
+            disabled: false,
+            handler_prefix: "/connection/websocket".into(),
+            message_size_limit: 65536,
+            write_timeout: Some(Duration::from_secs(1)),
+        }
     }
 }
 

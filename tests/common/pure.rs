@@ -1,4 +1,5 @@
-//! Whole cores without a runtime: connections with endless room, messages that arrive at once, a clock that is set.
+//! Whole cores without a runtime: connections with endless room unless a test limits it, messages that arrive at once, a
+//! clock that is set.
 
 use corecast::clock::{Mono, Now, UnixMillis};
 use corecast::config::settings::Settings;
@@ -27,6 +28,9 @@ pub struct Wire {
     pub bytes: Vec<u8>,
     /// The server will write nothing more.
     pub is_shut: bool,
+    /// So much more may be written; `None`: anything.
+    room: Option<usize>,
+    is_watched: bool,
 }
 
 pub struct Pure {
@@ -48,15 +52,19 @@ impl Sink for Pipes<'_> {
         let is_it = |w: &&mut Wire| w.core == self.core && w.slot.is_some_and(|slot| slot.index == index);
         match self.wires.iter_mut().find(is_it) {
             Some(wire) => {
-                wire.bytes.extend_from_slice(bytes);
-                Sent::Bytes(bytes.len())
+                let n = wire.room.map_or(bytes.len(), |room| room.min(bytes.len()));
+                wire.room = wire.room.map(|room| room - n);
+                wire.bytes.extend_from_slice(&bytes[..n]);
+                if n < bytes.len() { Sent::Full(n) } else { Sent::Bytes(n) }
             }
             None => Sent::Broken,
         }
     }
 
-    fn watch(&mut self, _: u32) {
-        unreachable!("there is room")
+    fn watch(&mut self, index: u32) {
+        let core = self.core;
+        let is_it = |w: &&mut Wire| w.core == core && w.slot.is_some_and(|slot| slot.index == index);
+        self.wires.iter_mut().find(is_it).expect("an open connection").is_watched = true;
     }
 }
 
@@ -96,6 +104,18 @@ impl Pure {
         for piece in bytes.chunks_mut(4096) {
             let Some(slot) = self.wires[wire].slot else { return };
             self.shards[core].handle(self.now, Event::Received { slot, bytes: piece });
+            self.settle();
+        }
+    }
+
+    /// From now on the peer takes only so much more; `None`: anything.
+    pub fn limit(&mut self, wire: usize, room: Option<usize>) {
+        self.wires[wire].room = room;
+        if room != Some(0) && std::mem::take(&mut self.wires[wire].is_watched) {
+            let core = self.wires[wire].core;
+            if let Some(slot) = self.wires[wire].slot {
+                self.shards[core].writable(slot, &mut Pipes { wires: &mut self.wires, core });
+            }
             self.settle();
         }
     }
