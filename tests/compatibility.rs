@@ -430,6 +430,12 @@ const ROWS: &[Row] = &[
         "cells_of_all_cores_are_summed_under_one_head",
     ),
     ("Process", "a slow client gets 3008 behind the frame that was begun", Works, "a_slow_reader_is_disconnected"),
+    (
+        "Process",
+        "a client that takes nothing for `websocket.write_timeout` is cut and counted under 3009",
+        Differs("Centrifugo cuts whoever does not take a whole message in that time"),
+        "a_client_that_reads_little_by_little_keeps",
+    ),
     ("Process", "a core that panics ends the process with exit code 70", Differs("clients recover from a restart"), ""),
     ("Process", "engines Redis and NATS, cluster, admin page, consumers", NotYet, ""),
 ];

@@ -126,6 +126,17 @@ fn options_of_the_websocket_endpoint() {
         status(json!({"client": {"allowed_origins": ["https://*.example"]}}), "/connection/websocket", origin),
         101
     );
+    let mut pure = world(json!({"websocket": {"write_timeout": "3s"}}));
+    let mut client = Client::plain(&mut pure);
+    client.connect(&mut pure, json!({}));
+    pure.limit(client.wire, Some(0));
+    client.subscribe(&mut pure, "open:a");
+    for (taken, is_over) in [(1, false), (0, true)] {
+        pure.advance(Duration::from_secs(2));
+        pure.limit(client.wire, Some(taken));
+        pure.advance(Duration::from_secs(2));
+        assert_eq!(pure.is_over(client.wire), is_over, "{taken} bytes taken");
+    }
     let mut pure = world(json!({"websocket": {"message_size_limit": 30}}));
     let mut client = Client::plain(&mut pure);
     assert_eq!(client.say(&mut pure, &format!("{}{{}}", " ".repeat(29))), ["1009 "]);

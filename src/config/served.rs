@@ -64,6 +64,7 @@ pub(super) const ROWS: &[(&str, Bind<Settings>)] = &[
     ("websocket.compression_level", Number(|s| &mut s.websocket.compression_level)),
     ("websocket.message_size_limit", Size(|s| &mut s.websocket.message_size_limit)),
     ("websocket.decompressed_message_size_limit", Limit(|s| &mut s.websocket.decompressed_message_size_limit)),
+    ("websocket.write_timeout", Period(|s| &mut s.websocket.write_timeout)),
     ("health.enabled", Switch(|s| &mut s.health.enabled)),
     ("health.handler_prefix", Prefix(|s| &mut s.health.handler_prefix)),
     ("prometheus.enabled", Switch(|s| &mut s.prometheus.enabled)),

@@ -167,6 +167,8 @@ pub struct Websocket {
     pub message_size_limit: usize,
     /// The same for a compressed one when it is inflated; 0: ten times the other limit.
     pub decompressed_message_size_limit: usize,
+    /// A client that takes nothing for so long while its socket is full is cut (3009); `None`, and 0: never.
+    pub write_timeout: Option<Duration>,
 }
 
 impl Websocket {
@@ -473,6 +475,7 @@ impl Default for Websocket {
             compression_level: 1,
             message_size_limit: 65536,
             decompressed_message_size_limit: 0,
+            write_timeout: Some(Duration::from_secs(1)),
         }
     }
 }

@@ -40,6 +40,8 @@ pub struct Conn {
     pub paused: bool,
     /// The earliest entry of this connection in the wheel.
     pub armed: Mono,
+    /// Its socket is full, and then it is looked at whether the peer takes anything.
+    pub write_deadline: Mono,
     /// What its bytes are.
     pub kind: Kind,
 }
@@ -223,8 +225,10 @@ impl Conn {
                 Kind::Http2(Box::new(Grpc { http2: Http2::new(options, now), jobs: HashMap::new() }))
             }
         };
-        Conn { slot, input: Vec::new(), at_end: false, paused: false, armed: Mono::NEVER, kind }
+        let (armed, write_deadline) = (Mono::NEVER, Mono::NEVER);
+        Conn { slot, input: Vec::new(), at_end: false, paused: false, armed, write_deadline, kind }
     }
+
     /// True while a request or command waits for another core: no further input is looked at.
     pub fn is_waiting(&self) -> bool {
         match &self.kind {
@@ -239,7 +243,7 @@ impl Conn {
     pub fn deadline(&self) -> Mono {
         match &self.kind {
             Kind::Http(http) => http.deadline,
-            Kind::WebSocket(ws) => ws.client.session.deadlines().next(),
+            Kind::WebSocket(ws) => ws.client.session.deadlines().next().min(self.write_deadline),
             Kind::Http2(grpc) => grpc.http2.deadline(),
             Kind::Ending(ending) => ending.deadline,
         }

@@ -3,7 +3,7 @@
 use crate::protocol::frame::Block;
 use std::collections::VecDeque;
 
-/// The rest of one connection. Exists only while its socket is full.
+/// The rest of one connection. Exists while its socket is full, and no longer.
 #[derive(Default, Debug)]
 pub struct Outbox {
     blocks: VecDeque<Block>,
@@ -11,9 +11,18 @@ pub struct Outbox {
     sent: usize,
     /// Bytes that wait.
     bytes: usize,
+    /// The socket has had room since the last look.
+    pub(super) has_moved: bool,
+    /// What the peer had not taken of the kernel at that look.
+    pub(super) unsent: usize,
 }
 
 impl Outbox {
+    /// Of a socket that has just become full; `unsent`: bytes that its peer has not taken of the kernel.
+    pub fn new(unsent: usize) -> Outbox {
+        Outbox { unsent, ..Outbox::default() }
+    }
+
     /// Bytes that wait.
     pub fn bytes(&self) -> usize {
         self.bytes

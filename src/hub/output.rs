@@ -5,11 +5,14 @@
 //! Marking is one uninterrupted sweep over an audience; only the writing is sliced.
 //!
 //! Invariants: a connection stands in `next` or in the unwritten part of `pass` if and only if its list is not empty;
-//! a connection with an outbox is blocked and is written to by [`Output::writable`] alone. One that is blocked without an
-//! outbox waits for bytes that its sink has taken and not sent yet. Marking allocates nothing.
+//! a connection with an outbox is blocked and is written to by [`Output::writable`] alone. An empty outbox waits for bytes
+//! that its sink has taken and not sent yet. Marking allocates nothing.
 //!
 //! **Holding.** What is broadcast to a held connection waits outside its list until [`Output::release`], so that a reply
 //! that is not known yet can go ahead of it.
+//!
+//! **Doubts.** Who has been blocked for long is doubted; the next flush looks whether its peer takes anything. What the
+//! kernel says counts, not when this core last had time for the socket.
 
 use super::lists::{EMPTY, List, Lists};
 use super::outbox::Outbox;
@@ -24,6 +27,10 @@ pub trait Sink {
     fn send(&mut self, index: u32, bytes: &[u8]) -> Sent;
     /// Calls [`Output::writable`] as soon as the socket takes bytes again.
     fn watch(&mut self, index: u32);
+    /// Bytes with the kernel that the peer has not acknowledged; while the socket is full they fall as the peer takes them.
+    fn unsent(&self, _index: u32) -> usize {
+        0
+    }
 }
 
 /// What became of a write.
@@ -43,6 +50,10 @@ pub enum Sent {
 pub enum Notice {
     /// More than the allowed bytes wait for this connection.
     Slow(u32),
+    /// The socket has become full, or its peer still takes something: doubt it when it stays so.
+    Blocked(u32),
+    /// The peer has taken nothing since the last such notice.
+    Stuck(u32),
     /// Everything is written (asked for by [`Output::notify_drained`]).
     Drained(u32),
 }
@@ -79,6 +90,7 @@ pub struct Output {
     /// Nodes that existed when the running pass began.
     old_nodes: usize,
     notices: Vec<Notice>,
+    doubts: Vec<u32>,
     outbox_bytes_max: usize,
 }
 
@@ -118,6 +130,7 @@ impl Output {
     /// Forgets what the connection still waits for.
     pub fn close(&mut self, index: u32) {
         self.held.remove(&index);
+        self.doubts.retain(|doubted| *doubted != index);
         self.hot[index as usize] = Hot::default();
         self.outboxes[index as usize] = None;
     }
@@ -210,8 +223,24 @@ impl Output {
         self.cursor < self.pass.len() || !self.next.is_empty()
     }
 
+    /// Has the next flush look whether the peer of a blocked connection takes anything.
+    pub fn doubt(&mut self, index: u32) {
+        self.doubts.push(index);
+    }
+
+    fn look(&mut self, index: u32, sink: &impl Sink) {
+        let Some(outbox) = &mut self.outboxes[index as usize] else { return };
+        let unsent = sink.unsent(index);
+        let moves = std::mem::take(&mut outbox.has_moved) || unsent < outbox.unsent;
+        outbox.unsent = unsent;
+        self.notices.push(if moves { Notice::Blocked(index) } else { Notice::Stuck(index) });
+    }
+
     /// Writes at most `slice` connections; true while more are dirty.
     pub fn flush(&mut self, slice: usize, sink: &mut impl Sink, counters: &Counters) -> bool {
+        while let Some(index) = self.doubts.pop() {
+            self.look(index, sink);
+        }
         if self.cursor == self.pass.len() && !self.begin_pass() {
             return false;
         }
@@ -243,7 +272,7 @@ impl Output {
             return;
         }
         let (outbox, hot) = (&mut self.outboxes[index as usize], hot);
-        let mut broken = false;
+        let (mut broken, was_blocked) = (false, hot.blocked);
         self.lists.blocks(list, |block| {
             if broken {
                 return;
@@ -258,14 +287,18 @@ impl Output {
                     counters.bytes_sent.add(n as u64);
                     counters.short_writes.add(1);
                     hot.blocked = true;
+                    let outbox = outbox.insert(Box::new(Outbox::new(sink.unsent(index))));
                     if n < block.len() {
-                        outbox.get_or_insert_default().push(block.clone(), n);
+                        outbox.push(block.clone(), n);
                     }
                     sink.watch(index);
                 }
                 Sent::Broken => broken = true,
             }
         });
+        if hot.blocked && !was_blocked {
+            self.notices.push(Notice::Blocked(index));
+        }
         self.settle(index, broken);
     }
 
@@ -292,7 +325,8 @@ impl Output {
         let is_full = self.send_waiting(index, &mut outbox, sink, counters);
         if is_full {
             counters.short_writes.add(1);
-            self.outboxes[place] = (outbox.bytes() > 0).then_some(outbox);
+            outbox.has_moved = true;
+            self.outboxes[place] = Some(outbox);
             return sink.watch(index);
         }
         let hot = &mut self.hot[place];
@@ -343,7 +377,7 @@ impl Output {
         self.next.iter().chain(&self.pass[self.cursor..]).for_each(|index| listed[*index as usize] += 1);
         for (index, hot) in self.hot.iter().enumerate() {
             assert!(hot.list == EMPTY || listed[index] >= 1, "a marked connection is visited: {index}");
-            assert!(hot.blocked || !hot.open || self.outboxes[index].is_none(), "an outbox is blocked: {index}");
+            assert!(!hot.open || hot.blocked == self.outboxes[index].is_some(), "an outbox is blocked: {index}");
             assert!(!hot.held || self.held.contains_key(&(index as u32)), "a held connection has its store: {index}");
         }
     }

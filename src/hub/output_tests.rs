@@ -17,6 +17,7 @@ struct Pipes {
     /// Takes everything that is offered and holds what there is no room for, as encryption does.
     holds: bool,
     held: Vec<Vec<u8>>,
+    unsent: usize,
 }
 
 impl Pipes {
@@ -71,6 +72,10 @@ impl Sink for Pipes {
     fn watch(&mut self, index: u32) {
         self.watched.push(index);
     }
+
+    fn unsent(&self, _: u32) -> usize {
+        self.unsent
+    }
 }
 
 fn output(connections: u32, outbox_bytes_max: usize) -> Output {
@@ -123,7 +128,7 @@ fn more_than_the_bound_is_reported_as_slow() {
     let (mut output, mut pipes, counters) = (output(1, 3), Pipes::new(1, 1), Counters::default());
     output.queue(0, &block("abcd"));
     output.flush(64, &mut pipes, &counters);
-    assert_eq!(output.poll_notice(), None);
+    assert_eq!((output.poll_notice(), output.poll_notice()), (Some(Notice::Blocked(0)), None));
     output.queue(0, &block("e"));
     output.flush(64, &mut pipes, &counters);
     assert_eq!(output.poll_notice(), Some(Notice::Slow(0)));
@@ -141,7 +146,7 @@ fn drained_is_reported_once_and_only_when_everything_is_written() {
     output.queue(0, &block("ab"));
     output.notify_drained(0);
     output.flush(64, &mut pipes, &counters);
-    assert_eq!(output.poll_notice(), None);
+    assert_eq!((output.poll_notice(), output.poll_notice()), (Some(Notice::Blocked(0)), None));
     pipes.room[0] = 9;
     output.writable(0, &mut pipes, &counters);
     assert_eq!((output.poll_notice(), output.poll_notice()), (Some(Notice::Drained(0)), None));
@@ -156,6 +161,7 @@ fn nothing_is_drained_while_the_sink_holds_what_it_took() {
     output.notify_drained(0);
     output.flush(64, &mut pipes, &counters);
     output.check_invariants();
+    assert_eq!(output.poll_notice(), Some(Notice::Blocked(0)));
     assert_eq!((output.poll_notice(), output.outbox_bytes(0), pipes.watched.len()), (None, 0, 1));
     output.queue(0, &block("de"));
     output.flush(64, &mut pipes, &counters);
@@ -189,6 +195,29 @@ fn a_place_reused_within_a_pass_gets_nothing_of_its_former_owner() {
     output.queue(0, &block("new"));
     while output.flush(1, &mut pipes, &counters) {}
     assert_eq!(pipes.got, [b"new".to_vec(), b"old".to_vec()]);
+}
+
+#[test]
+fn a_blocked_peer_is_doubted_until_it_takes_something() {
+    let (mut output, mut pipes, counters) = (output(1, 100), Pipes::new(1, 1), Counters::default());
+    let look = |output: &mut Output, pipes: &mut Pipes| {
+        output.doubt(0);
+        output.flush(64, pipes, &counters);
+        output.check_invariants();
+        output.poll_notice()
+    };
+    output.queue(0, &block("abcd"));
+    output.flush(64, &mut pipes, &counters);
+    assert_eq!(output.poll_notice(), Some(Notice::Blocked(0)));
+    (pipes.room[0], pipes.unsent) = (1, 9);
+    output.writable(0, &mut pipes, &counters);
+    assert_eq!(look(&mut output, &mut pipes), Some(Notice::Blocked(0)), "it has taken a byte");
+    pipes.unsent = 8;
+    assert_eq!(look(&mut output, &mut pipes), Some(Notice::Blocked(0)), "the kernel has got rid of something");
+    assert_eq!(look(&mut output, &mut pipes), Some(Notice::Stuck(0)));
+    pipes.room[0] = 9;
+    output.writable(0, &mut pipes, &counters);
+    assert_eq!(look(&mut output, &mut pipes), None, "not blocked any more");
 }
 
 proptest! {

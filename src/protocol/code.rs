@@ -74,6 +74,7 @@ codes!(Disconnect {
     EXPIRED = disconnect(3005, "connection expired"), "Not refreshed in time.";
     SUBSCRIPTION_EXPIRED = disconnect(3006, "subscription expired"), "A server-side one was not refreshed in time.";
     SLOW = disconnect(3008, "slow"), "More waits for the client than it may have.";
+    WRITE_ERROR = disconnect(3009, "write error"), "It takes nothing; rarely told, since nothing can be.";
     INSUFFICIENT_STATE = disconnect(3010, "insufficient state"), "The client has to connect anew.";
     NO_PONG = disconnect(3012, "no pong"), "A ping was not answered in time.";
     INVALID_TOKEN = disconnect(3500, "invalid token"), "It proves nothing.";

@@ -287,6 +287,18 @@ impl Sink for Sockets {
     fn watch(&mut self, index: u32) {
         self.watch.push(index);
     }
+
+    fn unsent(&self, index: u32) -> usize {
+        unsent(self.sockets[index as usize].fd)
+    }
+}
+
+/// Bytes of the socket's send queue that the peer has not acknowledged; 0 when the kernel does not say.
+fn unsent(fd: RawFd) -> usize {
+    let mut bytes: libc::c_int = 0;
+    // SAFETY: the request writes one `int`, which is ours.
+    let result = unsafe { libc::ioctl(fd, libc::TIOCOUTQ, &raw mut bytes) };
+    if result < 0 { 0 } else { usize::try_from(bytes).unwrap_or(0) }
 }
 
 /// One `send(2)`, without waiting and without a signal.
@@ -415,8 +427,10 @@ mod tests {
         let Sent::Full(n) = sockets.send(slot.index, &big) else { panic!("open") };
         assert!(n < big.len());
         assert_eq!(sockets.send(slot.index, b"x"), Sent::Full(0));
+        let full = sockets.unsent(slot.index);
         let mut room = vec![0; n];
         peer.read_exact(&mut room).expect("sent");
+        assert!(sockets.unsent(slot.index) < full, "the peer has taken it");
         assert_eq!(sockets.send(slot.index, b"x"), Sent::Bytes(1));
         sockets.close(slot, &mut ring);
         assert_eq!(sockets.send(slot.index, b"x"), Sent::Broken);

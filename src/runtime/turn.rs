@@ -207,6 +207,7 @@ impl Driver {
             self.shard.handle(now, Event::Tick);
         }
         self.perform();
+        self.shard.pass_time(now);
         busy |= self.shard.flush(limits::WRITES_PER_SLICE, &mut self.sockets);
         self.perform();
         self.sockets.settle(&mut self.ring);

@@ -1,6 +1,7 @@
 //! How connections end: close frames, verdicts, the time that a peer gets to read the last words.
 
 use super::Shard;
+use crate::clock::Mono;
 use crate::conn::{Client, Conn, Ending, Kind, close_frame};
 use crate::limits;
 use crate::protocol::code::Disconnect;
@@ -147,6 +148,36 @@ impl Shard {
         self.counters.slow_clients.add(1);
         let goes_on = self.disconnect(&mut conn, &Disconnect::SLOW);
         if goes_on { self.put(conn) } else { self.drop_conn(conn) }
+    }
+
+    /// The socket of a client is full: it gets this long to take something.
+    pub(super) fn blocked(&mut self, index: u32) {
+        let Some(timeout) = self.shared.settings.websocket.write_timeout.filter(|timeout| !timeout.is_zero()) else {
+            return;
+        };
+        let Some(mut conn) = self.take_at(index) else { return };
+        if conn.client().is_some() {
+            conn.write_deadline = self.now.mono + timeout;
+        }
+        self.put(conn);
+    }
+
+    /// It has not been heard of since: the socket itself says whether the peer takes anything.
+    pub(super) fn write_timeout(&mut self, conn: &mut Conn) {
+        if conn.write_deadline <= self.now.mono {
+            conn.write_deadline = Mono::NEVER;
+            self.output.doubt(conn.slot.index);
+        }
+    }
+
+    /// The client has taken nothing for too long (3009). A close frame would find no room either, so TCP ends.
+    pub(super) fn stuck(&mut self, index: u32) {
+        let Some(mut conn) = self.take_at(index) else { return };
+        if conn.client().is_none() {
+            return self.put(conn);
+        }
+        self.counters.disconnects.add(Disconnect::WRITE_ERROR.code);
+        self.drop_conn(conn);
     }
 
     /// Everything is with the kernel: our side ends, the peer's end or its close frame ends the rest.

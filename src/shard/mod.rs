@@ -243,6 +243,11 @@ impl Shard {
         self.settle();
     }
 
+    /// Time has passed; nothing else has happened. Writes are timed by it.
+    pub fn pass_time(&mut self, now: Now) {
+        self.now = now;
+    }
+
     /// The next thing to do outside.
     pub fn poll_effect(&mut self) -> Option<Effect> {
         self.effects.pop_front()
@@ -430,7 +435,10 @@ impl Shard {
     fn act(&mut self, conn: &mut Conn) -> bool {
         match &conn.kind {
             Kind::Http(_) => self.http_timeout(conn),
-            Kind::WebSocket(_) => self.session_timeout(conn),
+            Kind::WebSocket(_) => {
+                self.write_timeout(conn);
+                self.session_timeout(conn)
+            }
             Kind::Http2(_) => {
                 let now = self.now.mono;
                 self.with_http2(conn, |http2| http2.expire(now));
@@ -446,6 +454,8 @@ impl Shard {
             self.carry_out_verdicts();
             match self.output.poll_notice() {
                 Some(Notice::Slow(index)) => self.slow(index),
+                Some(Notice::Blocked(index)) => self.blocked(index),
+                Some(Notice::Stuck(index)) => self.stuck(index),
                 Some(Notice::Drained(index)) => self.drained(index),
                 None => return,
             }

@@ -1,4 +1,5 @@
-//! Whole cores without a runtime: connections with endless room, messages that arrive at once, a clock that is set.
+//! Whole cores without a runtime: connections with endless room unless a test limits it, messages that arrive at once, a
+//! clock that is set.
 
 use corecast::clock::{Mono, Now, UnixMillis};
 use corecast::config::settings::Settings;
@@ -28,8 +29,9 @@ pub struct Wire {
     pub bytes: Vec<u8>,
     /// The server will write nothing more.
     pub is_shut: bool,
-    /// The peer reads nothing: there is no room.
-    pub is_full: bool,
+    /// So much more may be written; `None`: anything.
+    room: Option<usize>,
+    is_watched: bool,
 }
 
 pub struct Pure {
@@ -52,16 +54,21 @@ impl Sink for Pipes<'_> {
     fn send(&mut self, index: u32, bytes: &[u8]) -> Sent {
         let is_it = |w: &&mut Wire| w.core == self.core && w.slot.is_some_and(|slot| slot.index == index);
         match self.wires.iter_mut().find(is_it) {
-            Some(wire) if wire.is_full => Sent::Full(0),
             Some(wire) => {
-                wire.bytes.extend_from_slice(bytes);
-                Sent::Bytes(bytes.len())
+                let n = wire.room.map_or(bytes.len(), |room| room.min(bytes.len()));
+                wire.room = wire.room.map(|room| room - n);
+                wire.bytes.extend_from_slice(&bytes[..n]);
+                if n < bytes.len() { Sent::Full(n) } else { Sent::Bytes(n) }
             }
             None => Sent::Broken,
         }
     }
 
-    fn watch(&mut self, _: u32) {} // `Pure::read` tells when there is room.
+    fn watch(&mut self, index: u32) {
+        let core = self.core;
+        let is_it = |w: &&mut Wire| w.core == core && w.slot.is_some_and(|slot| slot.index == index);
+        self.wires.iter_mut().find(is_it).expect("an open connection").is_watched = true;
+    }
 }
 
 impl Pure {
@@ -128,6 +135,18 @@ impl Pure {
         }
     }
 
+    /// From now on the peer takes only so much more; `None`: anything.
+    pub fn limit(&mut self, wire: usize, room: Option<usize>) {
+        self.wires[wire].room = room;
+        if room != Some(0) && std::mem::take(&mut self.wires[wire].is_watched) {
+            let core = self.wires[wire].core;
+            if let Some(slot) = self.wires[wire].slot {
+                self.shards[core].writable(slot, &mut Pipes { wires: &mut self.wires, core });
+            }
+            self.settle();
+        }
+    }
+
     /// What the server wrote since the last look.
     pub fn take(&mut self, wire: usize) -> Vec<u8> {
         std::mem::take(&mut self.wires[wire].bytes)
@@ -142,17 +161,6 @@ impl Pure {
     pub fn hang_up(&mut self, wire: usize) {
         if let Some(slot) = self.wires[wire].slot {
             self.shards[self.wires[wire].core].handle(self.now, Event::EndOfStream { slot });
-            self.settle();
-        }
-    }
-
-    /// The peer reads no more, or reads on.
-    pub fn read(&mut self, wire: usize, reads: bool) {
-        self.wires[wire].is_full = !reads;
-        if let Some(slot) = self.wires[wire].slot.filter(|_| reads) {
-            let core = self.wires[wire].core;
-            let mut pipes = Pipes { wires: &mut self.wires, core };
-            self.shards[core].writable(slot, &mut pipes);
             self.settle();
         }
     }

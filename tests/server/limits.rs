@@ -25,6 +25,55 @@ fn a_slow_reader_is_disconnected_and_the_others_are_not() {
     assert!(metrics.contains("corecast_slow_clients_total 1\n"), "{metrics}");
 }
 
+/// A server whose clients may have much waiting for them, but have to take something twice a second.
+fn patient_server(cores: usize) -> Server {
+    let config = CONFIG.replacen('{', r#"{ "websocket": {"write_timeout": "500ms"}, "#, 1);
+    Server::start(&config.replacen(r#""client": {"#, r#""client": {"queue_max_size": 1000000000, "#, 1), cores)
+}
+
+/// Publishes so much that no socket takes it all at once.
+fn flood(server: &Server, channel: &str) -> usize {
+    let (count, data) = (500, "y".repeat(60_000));
+    for _ in 0..count {
+        let body = format!(r#"{{"channel":"{channel}","data":"{data}"}}"#);
+        assert_eq!(server.api("publish", &body).0, 200);
+    }
+    count
+}
+
+#[test]
+fn a_client_that_takes_nothing_for_the_write_timeout_is_cut() {
+    let server = patient_server(2);
+    let mut silent = Socket::subscribed(&server, &["open:flood"]);
+    flood(&server, "open:flood");
+    let deadline = std::time::Instant::now() + super::common::server::PATIENCE;
+    let is_cut = || {
+        let metrics = server.request("GET", "/metrics", "", "").1;
+        metrics.contains("centrifugo_client_num_server_disconnects{code=\"3009\"} 1\n")
+            && metrics.contains("centrifugo_node_num_clients 0\n")
+    };
+    while !is_cut() {
+        assert!(std::time::Instant::now() < deadline, "it is still there");
+    }
+    // What the kernel had taken can be read; there is no close frame behind it.
+    while let Some(arrival) = silent.next() {
+        assert!(matches!(arrival, super::common::ws::Arrival::Text(_)), "{arrival:?}");
+    }
+}
+
+#[test]
+fn a_client_that_reads_little_by_little_keeps_its_connection_for_many_write_timeouts() {
+    let server = patient_server(2);
+    let mut slow = Socket::subscribed(&server, &["open:flood"]);
+    let count = flood(&server, "open:flood");
+    let began = std::time::Instant::now();
+    for n in 0..count {
+        assert!(slow.text().is_some_and(|text| text.len() > 60_000), "publication {n}");
+        std::thread::park_timeout(Duration::from_millis(10));
+    }
+    assert!(began.elapsed() > Duration::from_millis(500) * 5, "many times the timeout: {:?}", began.elapsed());
+}
+
 #[test]
 fn the_hundred_and_twenty_ninth_subscription_is_one_too_many() {
     let server = Server::start(CONFIG, 2);

@@ -206,7 +206,7 @@ impl Link for PureLink {
     }
 
     fn read(&mut self, connection: usize, reads: bool) {
-        self.0.read(connection, reads);
+        self.0.limit(connection, if reads { None } else { Some(0) });
     }
 
     fn stop(&mut self) {
