@@ -1,9 +1,11 @@
 //! `docs/compatibility.md` is made of this list and of the lists in the code; `UPDATE=1` writes it. Every row that
 //! says «works» or «differs» names its proof, and the proof must exist.
 
+#[path = "compatibility/codes.rs"]
+mod codes;
+
 use State::{Differs, NotYet, Works};
-use corecast::api::{ApiError, METHODS};
-use corecast::protocol::code::{Disconnect, Error, Unsubscribe};
+use corecast::api::METHODS;
 use std::fmt::Write;
 use std::path::Path;
 
@@ -489,19 +491,7 @@ fn lists(out: &mut String) {
         let is_served = *name == "batch" || METHODS.iter().any(|method| method.name == *name);
         _ = writeln!(out, "| `{name}` | {} |", if is_served { "works" } else { "not yet (404)" });
     }
-    out.push_str("\n## Codes that the server sends\n\n| kind | code | text |\n|---|---|---|\n");
-    for error in Error::ALL {
-        _ = writeln!(out, "| error reply | {} | {} |", error.code, error.message);
-    }
-    for error in ApiError::ALL {
-        _ = writeln!(out, "| server API error | {} | {} |", error.code, error.message);
-    }
-    for disconnect in Disconnect::ALL {
-        _ = writeln!(out, "| disconnect | {} | {} |", disconnect.code, disconnect.reason);
-    }
-    for unsubscribe in Unsubscribe::ALL {
-        _ = writeln!(out, "| unsubscribe | {} | {} |", unsubscribe.code, unsubscribe.reason);
-    }
+    codes::page(out);
 }
 
 /// All test code and dialogues in one text.
