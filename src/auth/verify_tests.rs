@@ -244,6 +244,12 @@ fn public_keys_verify_their_own_algorithm_only() {
         assert_eq!(connect(&settings, &good).map(|c| c.user), Ok("42".into()), "{algorithm}");
         // A public key must not serve as a shared secret.
         assert!(is_invalid(connect(&settings, &signed("{}", public, jsonwebtoken::Algorithm::HS256))), "{algorithm}");
+        // Nor may another algorithm of any family be named over it.
+        let (_, rest) = good.split_once('.').expect("parts");
+        for other in ["none", "HS256", "PS256", "RS384", "ES256", "ES384", "ES512", "EdDSA"] {
+            let header = URL_SAFE_NO_PAD.encode(format!(r#"{{"alg":"{other}"}}"#));
+            assert!(is_invalid(connect(&settings, &format!("{header}.{rest}"))), "{algorithm} as {other}");
+        }
         assert!(Verifier::new(&settings, false).expect("good").algorithms().contains(&algorithm));
     }
 }

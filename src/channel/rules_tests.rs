@@ -125,3 +125,99 @@ fn options_that_cannot_hold_name_their_namespace() {
         assert!(error.contains("namespace \"ns\""), "{error}");
     }
 }
+
+#[test]
+fn a_pattern_is_looked_for_behind_the_boundary_and_in_whole_channels_without_namespace() {
+    let digits = settings::Namespace { channel_regex: "[0-9]".into(), ..Default::default() };
+    let namespaces = vec![("n1".to_string(), digits.clone())];
+    let channel = settings::Channel { namespaces, without_namespace: digits, ..Default::default() };
+    let rules = Rules::new(&channel, &settings::Client::default()).expect("good settings");
+    for (channel, is_good) in [("n1:a", false), ("n1:a1é", true), ("$n1:a", false), ("a", false), ("a1", true)] {
+        assert_eq!(rules.named(channel).map(|_| ()), if is_good { Ok(()) } else { Err(BadRequest) }, "{channel}");
+    }
+}
+
+/// Namespaces that grant presence and history in one way each.
+fn rules_of_features(insecure: bool) -> Rules {
+    let kept = settings::Namespace {
+        presence: true,
+        join_leave: true,
+        history_size: 1,
+        history_ttl: Duration::from_secs(1),
+        ..Default::default()
+    };
+    let client =
+        settings::Namespace { allow_presence_for_client: true, allow_history_for_client: true, ..kept.clone() };
+    let subscriber =
+        settings::Namespace { allow_presence_for_subscriber: true, allow_history_for_subscriber: true, ..kept.clone() };
+    let everybody =
+        settings::Namespace { allow_presence_for_anonymous: true, allow_history_for_anonymous: true, ..client.clone() };
+    let alone =
+        settings::Namespace { allow_presence_for_anonymous: true, allow_history_for_anonymous: true, ..kept.clone() };
+    let asked = settings::Namespace { allow_positioning: true, allow_recovery: true, ..Default::default() };
+    let list = [
+        ("kept", kept),
+        ("client", client),
+        ("subscriber", subscriber),
+        ("everybody", everybody),
+        ("alone", alone),
+        ("asked", asked),
+    ];
+    let namespaces = list.into_iter().map(|(name, options)| (name.to_string(), options)).collect();
+    let channel = settings::Channel { namespaces, ..Default::default() };
+    Rules::new(&channel, &settings::Client { insecure, ..Default::default() }).expect("good settings")
+}
+
+#[test]
+fn asking_for_presence_and_history_is_decided_in_order() {
+    let rules = rules_of_features(false);
+    let denied = Err(PermissionDenied);
+    let rows: &[(&str, &str, bool, Result<(), Refusal>)] = &[
+        ("nope:a", "42", true, Err(UnknownChannel)),
+        ("client:é", "42", true, Err(BadRequest)),
+        ("asked:a", "42", true, Err(Refusal::NotAvailable)),
+        ("kept:a", "42", true, denied),
+        ("client:a", "42", false, Ok(())),
+        ("client:a", "", false, denied),
+        ("client:a", "", true, denied),
+        ("subscriber:a", "42", true, Ok(())),
+        ("subscriber:a", "42", false, denied),
+        ("subscriber:a", "", true, denied),
+        ("everybody:a", "", false, Ok(())),
+        ("alone:a", "", true, denied),
+        ("alone:a", "42", true, denied),
+    ];
+    for (channel, user, is_subscribed, expected) in rows {
+        for feature in [Feature::Presence, Feature::History] {
+            assert_eq!(rules.ask(channel, user, *is_subscribed, feature), *expected, "{channel} {user} {feature:?}");
+        }
+    }
+    let insecure = rules_of_features(true);
+    assert_eq!(insecure.ask("kept:a", "", false, Feature::History), Ok(()));
+    assert_eq!(insecure.ask("asked:a", "", false, Feature::History), Err(Refusal::NotAvailable));
+}
+
+#[test]
+fn subscribers_get_what_they_ask_for_where_they_might_read_history_or_the_option_says_so() {
+    let granted = |rules: &Rules, channel: &str, user: &str, asked: Asked| {
+        let namespace = rules.named(channel).expect("it is known");
+        let mut features = Features::default();
+        rules.extend(&mut features, namespace, user, asked);
+        (features.positioned, features.recoverable, features.push_join_leave)
+    };
+    let all = Asked { positioned: true, recoverable: true, join_leave: true };
+    let position = Asked { positioned: true, recoverable: false, join_leave: false };
+    let rules = rules_of_features(false);
+    for (channel, user, asked, expected) in [
+        ("asked:a", "", all, (true, true, false)),
+        ("asked:a", "", position, (true, false, false)),
+        ("kept:a", "42", all, (false, false, false)),
+        ("client:a", "42", all, (true, true, true)),
+        ("client:a", "", all, (false, false, false)),
+        ("subscriber:a", "42", all, (true, true, true)),
+        ("subscriber:a", "42", position, (true, false, false)),
+    ] {
+        assert_eq!(granted(&rules, channel, user, asked), expected, "{channel} {user}");
+    }
+    assert_eq!(granted(&rules_of_features(true), "kept:a", "", all), (true, true, true), "insecure");
+}
