@@ -81,6 +81,10 @@ impl Session {
         if identity.subs.len() > cx.policy.client.channel_limit {
             return Flow::Disconnect(Disconnect::CHANNEL_LIMIT);
         }
+        // Before it costs anything; it counts when it has connected.
+        if !(cx.has_room_for)(&identity.user) {
+            return Flow::Disconnect(Disconnect::CONNECTION_LIMIT);
+        }
         if identity.expire_at > 0 && identity.expire_at <= cx.now.wall.seconds() {
             return self.refuse(id, Error::EXPIRED);
         }

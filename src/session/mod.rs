@@ -58,6 +58,8 @@ pub struct Context<'a> {
     pub random: &'a mut StdRng,
     /// Keys that were fetched.
     pub keys: &'a mut KeyCache,
+    /// Whether the node takes one more connection of a user.
+    pub has_room_for: &'a dyn Fn(&str) -> bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

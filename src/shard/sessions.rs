@@ -62,7 +62,13 @@ enum NotInflated {
 
 macro_rules! context {
     ($shard:ident) => {
-        &mut Context { now: $shard.now, policy: &$shard.policy, random: &mut $shard.random, keys: &mut $shard.keys }
+        &mut Context {
+            now: $shard.now,
+            policy: &$shard.policy,
+            random: &mut $shard.random,
+            keys: &mut $shard.keys,
+            has_room_for: &|user| $shard.shared.gate.has_room_for(user),
+        }
     };
 }
 pub(super) use context;

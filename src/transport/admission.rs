@@ -33,6 +33,15 @@ impl Gate {
         Gate { user_connections_max, ..self }
     }
 
+    /// True when one more connection of the user would be let in now.
+    pub fn has_room_for(&self, user: &str) -> bool {
+        if self.user_connections_max == 0 || user.is_empty() {
+            return true;
+        }
+        let users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
+        users.get(user).is_none_or(|count| *count < self.user_connections_max)
+    }
+
     /// Lets a user's connection in, or not (3504). The anonymous user is not limited. Every entry is followed by one
     /// [`Gate::user_leaves`].
     pub fn user_enters(&self, user: &Arc<str>) -> bool {
