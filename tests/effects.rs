@@ -368,14 +368,18 @@ fn one_connection_of_a_user_replaces_another_where_users_are_listed() {
     }
     let ends: Vec<Vec<String>> = clients.iter_mut().map(|client| client.hear(&mut pure)).collect();
     assert!(ends[..3].iter().all(|heard| heard == &["3504 connection limit"]) && ends[3].is_empty(), "{ends:?}");
-    let v5 = r#"{"user_subscribe_to_personal": true, "user_personal_single_connection": true,
-        "token_hmac_secret_key": "secret"}"#;
-    let mut pure = Pure::new(&common::load(v5), 2);
-    let mut clients = [Client::plain(&mut pure), Client::plain(&mut pure)];
-    for client in &mut clients {
-        assert!(client.connect(&mut pure, token_of("42")).contains("\"connect\""));
+    for presence in [true, false] {
+        let v5 = json!({"user_subscribe_to_personal": true, "user_personal_single_connection": true,
+            "presence": presence, "token_hmac_secret_key": "secret"});
+        let mut pure = Pure::new(&common::load(&v5.to_string()), 2);
+        let mut clients = [Client::plain(&mut pure), Client::plain(&mut pure)];
+        for client in &mut clients {
+            assert!(client.connect(&mut pure, token_of("42")).contains("\"connect\""));
+        }
+        let heard = clients.map(|mut client| client.hear(&mut pure));
+        let end = if presence { "3504 connection limit" } else { "" };
+        assert_eq!(heard.map(|lines| lines.concat()), [end, ""], "with presence: {presence}");
     }
-    assert!(clients.iter_mut().all(|client| client.hear(&mut pure).is_empty()), "nobody is listed there");
 }
 
 #[test]

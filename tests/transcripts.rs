@@ -12,6 +12,7 @@
 //! ⇢ 0c 08 02 …                   the client sends these bytes
 //! ⊗ 3501 bad request             the server closes with this code and reason
 //! ∅                              the server has sent nothing (virtual time only) or TCP has ended without a close frame
+//! ⇣ ⇡                            the server's WebSocket ping, the client's WebSocket pong
 //! ✂                              the client ends its connection
 //! ⏸ ▶                            the client reads no more, or reads on (virtual time only)
 //! stop                           the server is told to stop (virtual time only)

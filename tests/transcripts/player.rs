@@ -31,6 +31,10 @@ enum Line {
     Close(usize, u16, String),
     Nothing(usize),
     HangUp(usize),
+    /// The server's WebSocket ping.
+    Ping(usize),
+    /// The client's WebSocket pong.
+    Pong(usize),
     /// The client reads no more, or reads on.
     Reads(usize, bool),
     Advance(Duration),
@@ -159,6 +163,8 @@ fn parse_line(line: &str) -> Option<Line> {
         "⊘" => Line::Status(who, rest.parse().ok()?),
         "∅" => Line::Nothing(who),
         "✂" => Line::HangUp(who),
+        "⇣" => Line::Ping(who),
+        "⇡" => Line::Pong(who),
         "⏸" => Line::Reads(who, false),
         "▶" => Line::Reads(who, true),
         _ => return None,
@@ -363,6 +369,8 @@ impl<L: Link> Player<L> {
                 let link = self.connection(*who).link;
                 self.link.hang_up(link);
             }
+            Line::Ping(who) => assert_eq!(self.next(*who), Some(Arrival::Ping(Vec::new())), "{context}"),
+            Line::Pong(who) => self.send_frame(*who, Opcode::Pong, &[]),
             Line::Reads(who, reads) => {
                 let link = self.connection(*who).link;
                 self.link.read(link, *reads);
