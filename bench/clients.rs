@@ -50,6 +50,17 @@ impl Clients {
         start: Instant,
         channel: impl Fn(usize) -> Option<String>,
     ) -> Clients {
+        Clients::connect_with(address, count, start, false, channel)
+    }
+
+    /// The same; they may offer compression.
+    pub fn connect_with(
+        address: SocketAddr,
+        count: usize,
+        start: Instant,
+        deflate: bool,
+        channel: impl Fn(usize) -> Option<String>,
+    ) -> Clients {
         let poll = epoll::create(CreateFlags::CLOEXEC).expect("epoll");
         let mut clients = Clients {
             poll,
@@ -64,7 +75,8 @@ impl Clients {
         };
         // In groups, so that the backlog is never full.
         for group in (0..count).collect::<Vec<_>>().chunks(500) {
-            let opened: Vec<(TcpStream, Link)> = group.iter().map(|n| open(address, *n, channel(*n))).collect();
+            let opened: Vec<(TcpStream, Link)> =
+                group.iter().map(|n| open(address, *n, channel(*n), deflate)).collect();
             for (n, (mut stream, mut link)) in group.iter().zip(opened) {
                 greet(&mut stream, &mut link, channel(*n).is_some());
                 stream.set_nonblocking(true).expect("an option");
@@ -140,13 +152,14 @@ fn stamp(data: &[u8]) -> Option<(u64, u64)> {
     Some((digits(1..21)?, digits(22..32)?))
 }
 
-fn open(address: SocketAddr, number: usize, channel: Option<String>) -> (TcpStream, Link) {
+fn open(address: SocketAddr, number: usize, channel: Option<String>, deflate: bool) -> (TcpStream, Link) {
     let mut stream = TcpStream::connect(address).expect("the server listens");
     stream.set_nodelay(true).expect("an option");
     stream.set_read_timeout(Some(Duration::from_secs(10))).expect("an option");
     let url = Url { host: address.ip().to_string(), port: address.port(), path: "/connection/websocket".into() };
     let channels: Vec<String> = channel.into_iter().collect();
-    let mut link = Link::new(&url, Protocol::Json, "", &channels, number as u64 + 1);
+    let link = Link::new(&url, Protocol::Json, "", &channels, number as u64 + 1);
+    let mut link = if deflate { link.with_deflate() } else { link };
     stream.write_all(&link.take_outgoing()).expect("open");
     (stream, link)
 }

@@ -59,7 +59,8 @@ fn options() -> Options {
 }
 
 fn scenarios(quick: bool) -> Vec<Scenario> {
-    use Scenario::{Broadcast, Call, Channels, Fanout, History, Hop, Idle, PresenceStats, Publish, PublishKept};
+    use Scenario::{Broadcast, Call, Channels, Deflate, Fanout, FanoutDeflated, History, Hop, Idle, IdleDeflated};
+    use Scenario::{PresenceStats, Publish, PublishKept};
     let api = [Call(4, 16), Broadcast(4, 1000), PublishKept(64), History(16), PresenceStats(16)];
     if quick {
         let hub = [Fanout(100, 1), Fanout(1000, 1), Fanout(1000, 16), Publish(1), Publish(64), Idle(2000), Hop];
@@ -69,9 +70,10 @@ fn scenarios(quick: bool) -> Vec<Scenario> {
     for subscribers in [100, 1000, 5000] {
         all.extend([1, 4, 16].map(|burst| Fanout(subscribers, burst)));
     }
+    all.extend([FanoutDeflated(1000, 1), FanoutDeflated(1000, 16), Deflate(150), Deflate(10_240)]);
     all.extend([Publish(1), Publish(64), Call(64, 1)]);
     all.extend(api);
-    all.extend([Channels(1000), Idle(10_000), Hop]);
+    all.extend([Channels(1000), Idle(10_000), IdleDeflated(10_000), Hop]);
     all
 }
 

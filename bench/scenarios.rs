@@ -5,10 +5,15 @@ use crate::clients::{Clients, payload};
 use crate::requests::{ask, post, requests};
 use crate::server::{Cpu, Server};
 use corecast::proto::api::PublishRequest;
+use corecast::protocol::frame::Rendition;
+use corecast::protocol::framer::Framer;
+use corecast::wire::deflate::Deflater;
 use hdrhistogram::Histogram;
 use prost::Message;
+use rustix::time::{ClockId, clock_gettime};
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// What one run of a scenario gave.
@@ -35,6 +40,8 @@ pub struct Scale {
 pub enum Scenario {
     /// To so many subscribers of one channel, so many publications per burst.
     Fanout(usize, usize),
+    /// The same with compression.
+    FanoutDeflated(usize, usize),
     /// Over HTTP from so many connections, nobody listens.
     Publish(usize),
     /// The same to a channel of each connection that keeps ten publications.
@@ -51,6 +58,10 @@ pub enum Scenario {
     Channels(usize),
     /// So many connections that say nothing.
     Idle(usize),
+    /// The same with compression.
+    IdleDeflated(usize),
+    /// A JSON message of so many bytes is compressed and framed, without a server: once per publication and encoding.
+    Deflate(usize),
     /// Publication to delivery, one at a time.
     Hop,
 }
@@ -59,6 +70,7 @@ impl Scenario {
     pub fn name(self) -> String {
         match self {
             Scenario::Fanout(n, k) => format!("fan-out to {n}, {k} per burst"),
+            Scenario::FanoutDeflated(n, k) => format!("compressed fan-out to {n}, {k} per burst"),
             Scenario::Publish(n) => format!("publish over HTTP, {n} connections"),
             Scenario::PublishKept(n) => format!("publish with history over HTTP, {n} connections"),
             Scenario::Call(n, k) => format!("publish over GRPC, {n} connections, {k} in flight on each"),
@@ -67,6 +79,8 @@ impl Scenario {
             Scenario::PresenceStats(n) => format!("presence_stats, {n} connections"),
             Scenario::Channels(n) => format!("one subscriber on each of {n} channels"),
             Scenario::Idle(n) => format!("{n} idle connections"),
+            Scenario::IdleDeflated(n) => format!("{n} idle connections with compression"),
+            Scenario::Deflate(n) => format!("compressing a message of {n} bytes"),
             Scenario::Hop => "publication to delivery, one at a time".into(),
         }
     }
@@ -74,11 +88,12 @@ impl Scenario {
     /// What one unit of the CPU figure is.
     pub fn unit(self) -> &'static str {
         match self {
-            Scenario::Fanout(..) | Scenario::Channels(_) | Scenario::Hop => "delivery",
+            Scenario::Fanout(..) | Scenario::FanoutDeflated(..) | Scenario::Channels(_) | Scenario::Hop => "delivery",
             Scenario::Publish(_) | Scenario::PublishKept(_) | Scenario::Call(..) => "request",
             Scenario::History(_) | Scenario::PresenceStats(_) => "request",
             Scenario::Broadcast(..) => "channel",
-            Scenario::Idle(_) => "connection and second",
+            Scenario::Idle(_) | Scenario::IdleDeflated(_) => "connection and second",
+            Scenario::Deflate(_) => "message",
         }
     }
 
@@ -90,12 +105,14 @@ impl Scenario {
 
     /// The floor does the same in its way. It keeps no channels apart, and all its answers are short.
     pub fn has_floor(self) -> bool {
-        !matches!(self, Scenario::Channels(_) | Scenario::Broadcast(..) | Scenario::History(_))
+        use Scenario::{Broadcast, Channels, Deflate, History};
+        !matches!(self, Channels(_) | Broadcast(..) | History(_) | Deflate(_))
     }
 
     pub fn run(self, server: &Server, scale: Scale) -> Figures {
         match self {
-            Scenario::Fanout(subscribers, burst) => fanout(server, scale, subscribers, burst),
+            Scenario::Fanout(subscribers, burst) => fanout(server, scale, subscribers, burst, false),
+            Scenario::FanoutDeflated(subscribers, burst) => fanout(server, scale, subscribers, burst, true),
             Scenario::Publish(connections) => {
                 requests(server, scale, connections, 1, |_| burst_request(server, 0, 0, 1))
             }
@@ -107,7 +124,9 @@ impl Scenario {
             Scenario::History(connections) => history(server, scale, connections),
             Scenario::PresenceStats(connections) => presence_stats(server, scale, connections),
             Scenario::Channels(channels) => channels_each(server, scale, channels),
-            Scenario::Idle(connections) => idle(server, scale, connections),
+            Scenario::Idle(connections) => idle(server, scale, connections, false),
+            Scenario::IdleDeflated(connections) => idle(server, scale, connections, true),
+            Scenario::Deflate(bytes) => deflate(scale, bytes),
             Scenario::Hop => hop(server, scale),
         }
     }
@@ -124,9 +143,10 @@ fn burst_request(server: &Server, intended: u64, first: u64, burst: usize) -> Ve
 }
 
 /// Open loop: bursts leave at their times whatever the server does. About half of a core is asked for.
-fn fanout(server: &Server, scale: Scale, subscribers: usize, burst: usize) -> Figures {
+fn fanout(server: &Server, scale: Scale, subscribers: usize, burst: usize, deflate: bool) -> Figures {
     let start = Instant::now();
-    let mut clients = Clients::connect(server.address, subscribers, start, |_| Some("bench:0".into()));
+    let channel = |_| Some("bench:0".into());
+    let mut clients = Clients::connect_with(server.address, subscribers, start, deflate, channel);
     let mut publisher = TcpStream::connect(server.address).expect("the server listens");
     publisher.set_nodelay(true).expect("an option");
     publisher.set_nonblocking(true).expect("an option");
@@ -236,11 +256,12 @@ fn channels_each(server: &Server, scale: Scale, channels: usize) -> Figures {
 }
 
 /// Memory as a slope between a few connections and many; CPU while nobody says anything but pings.
-fn idle(server: &Server, scale: Scale, connections: usize) -> Figures {
+fn idle(server: &Server, scale: Scale, connections: usize, deflate: bool) -> Figures {
     let start = Instant::now();
-    let mut few = Clients::connect(server.address, (connections / 10).max(1), start, |_| None);
+    let connect = |count| Clients::connect_with(server.address, count, start, deflate, |_| None);
+    let mut few = connect((connections / 10).max(1));
     let small = server.memory();
-    let mut many = Clients::connect(server.address, connections - few.len(), start, |_| None);
+    let mut many = connect(connections - few.len());
     let slope = server.memory().saturating_sub(small) as f64 / many.len() as f64;
     let (before, began) = (server.cpu(), Instant::now());
     while began.elapsed().as_secs_f64() < scale.seconds {
@@ -250,6 +271,34 @@ fn idle(server: &Server, scale: Scale, connections: usize) -> Figures {
     let (cpu, seconds) = (server.cpu().since(before), began.elapsed().as_secs_f64());
     let units = (connections as f64 * seconds) as u64;
     Figures { units: units.max(1), seconds, cpu, latency: None, lost: 0, twice: 0, extra: slope }
+}
+
+/// One thread, one message again and again; `extra` is the length of its frame.
+fn deflate(scale: Scale, bytes: usize) -> Figures {
+    let item =
+        |n: usize| format!(r#"{{"id":{n},"price":{}.{:02},"symbol":"S{}"}},"#, n * 7919 % 1000, n % 100, n * 31 % 64);
+    let mut message = String::from(r#"{"push":{"channel":"bench:0","pub":{"data":["#);
+    for n in 0.. {
+        if message.len() >= bytes {
+            break;
+        }
+        message += &item(n);
+    }
+    message.truncate(bytes);
+    let mut framer = Framer::new(Arc::default()).with_deflater(Deflater::new(1), 0);
+    let time = || clock_gettime(ClockId::ThreadCPUTime);
+    let (before, began, mut units, mut length) = (time(), Instant::now(), 0, 0);
+    while began.elapsed().as_secs_f64() < scale.seconds {
+        for _ in 0..100 {
+            length = framer.frame(Rendition::JsonDeflate, message.as_bytes()).len();
+        }
+        units += 100;
+    }
+    let spent = time() - before;
+    let total = spent.tv_sec as u64 * 1_000_000_000 + spent.tv_nsec as u64;
+    let cpu = Cpu { total, user: total, ..Cpu::default() };
+    let seconds = began.elapsed().as_secs_f64();
+    Figures { units, seconds, cpu, latency: None, lost: 0, twice: 0, extra: length as f64 }
 }
 
 /// The next publication leaves when the former one has arrived.

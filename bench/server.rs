@@ -35,6 +35,7 @@ const CONFIG: &str = r#"{
   "http_api": {"key": "k"},
   "grpc_api": {"enabled": true, "address": "127.0.0.1", "port": PORT, "key": "k"},
   "log": {"level": "error"},
+  "websocket": {"compression": true},
   "channel": {"namespaces": [{"name": "bench", "allow_subscribe_for_client": true,
     "allow_subscribe_for_anonymous": true, "allow_publish_for_client": true, "allow_publish_for_anonymous": true},
     {"name": "kept", "allow_subscribe_for_client": true, "allow_subscribe_for_anonymous": true, "presence": true,

@@ -40,6 +40,13 @@ fn the_floor_and_the_server_lose_and_double_nothing() {
 }
 
 #[test]
+fn compression_is_measured() {
+    for scenario in [Scenario::FanoutDeflated(10, 4), Scenario::IdleDeflated(50), Scenario::Deflate(150)] {
+        run(scenario, &Server::corecast(2));
+    }
+}
+
+#[test]
 fn the_server_api_is_measured_on_one_core() {
     use Scenario::{Broadcast, Call, History, PresenceStats, PublishKept};
     for scenario in [Call(2, 4), Broadcast(2, 20), PublishKept(2), History(2), PresenceStats(2)] {

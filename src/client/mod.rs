@@ -8,6 +8,7 @@ pub mod url;
 use crate::proto::client::{Command, ConnectRequest, Publication, Reply, SubscribeRequest};
 use crate::proto::json;
 use crate::protocol::command::Protocol;
+use crate::wire::deflate::Inflater;
 use crate::wire::websocket::{self, Decoder, Event as Frame, Opcode, Role};
 use prost::Message;
 pub use url::Url;
@@ -50,6 +51,7 @@ pub struct Link {
     input: Vec<u8>,
     outgoing: Vec<u8>,
     is_upgraded: bool,
+    offers_deflate: bool,
     /// State of the generator of frame masks; masks protect proxies, not secrets (RFC 6455 10.3).
     masks: u64,
 }
@@ -65,6 +67,7 @@ impl Link {
             input: Vec::new(),
             outgoing: Vec::new(),
             is_upgraded: false,
+            offers_deflate: false,
             masks: seed,
         };
         let key: Vec<u8> = (0..4).flat_map(|_| link.mask()).collect();
@@ -82,6 +85,15 @@ impl Link {
         link
     }
 
+    /// The server may compress what it sends; what the client sends is short.
+    pub fn with_deflate(mut self) -> Link {
+        self.offers_deflate = true;
+        self.outgoing.truncate(self.outgoing.len() - 2);
+        self.outgoing
+            .extend_from_slice(b"Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover\r\n\r\n");
+        self
+    }
+
     /// What is to be written.
     pub fn take_outgoing(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.outgoing)
@@ -97,7 +109,7 @@ impl Link {
             return Ok(Vec::new());
         }
         let (mut events, mut input) = (Vec::new(), std::mem::take(&mut self.input));
-        let mut at = 0;
+        let (mut at, mut inflater, mut inflated) = (0, None::<Inflater>, Vec::new());
         loop {
             let step = self.decoder.decode(&mut input[at..], MESSAGE_BYTES_MAX).map_err(|_| Broken::Garbage)?;
             let (consumed, mut replies, mut pong) = (step.consumed, Vec::new(), None);
@@ -107,8 +119,12 @@ impl Link {
                 }
                 Some(Frame::Ping(payload)) => pong = Some(payload.to_vec()),
                 Some(Frame::Close { code, reason }) => events.push(Event::Closed(code.unwrap_or(1005), reason.into())),
-                // It offers no compression.
-                Some(Frame::Deflated { .. }) => return Err(Broken::Garbage),
+                Some(Frame::Deflated { opcode, payload }) => {
+                    let inflater = inflater.get_or_insert_default();
+                    let is_good = inflater.inflate(opcode, payload, MESSAGE_BYTES_MAX, &mut inflated).is_ok();
+                    let found = if is_good { self::replies(self.protocol, &inflated) } else { None };
+                    replies = found.ok_or(Broken::Garbage)?;
+                }
                 Some(Frame::Pong(_)) | None => {}
             }
             pong.into_iter().for_each(|payload| self.frame(Opcode::Pong, &payload));
@@ -130,6 +146,13 @@ impl Link {
         if status != 101 {
             return Err(Broken::Refused(status));
         }
+        let is_agreed = |line: &str| {
+            let (name, value) = line.split_once(':').unwrap_or_default();
+            name.eq_ignore_ascii_case("sec-websocket-extensions")
+                && value.trim_start().starts_with("permessage-deflate")
+        };
+        let has_deflate = self.offers_deflate && head.lines().any(is_agreed);
+        self.decoder = Decoder::new(Role::Client).with_deflate(has_deflate);
         self.input.drain(..end + 4);
         self.is_upgraded = true;
         let connect = ConnectRequest { token: self.token.clone(), name: "corecast".into(), ..Default::default() };
@@ -209,6 +232,7 @@ fn replies(protocol: Protocol, mut payload: &[u8]) -> Option<Vec<Reply>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::deflate::Deflater;
 
     fn link(protocol: Protocol) -> Link {
         let url = Url::parse("ws://localhost:8000/connection/websocket").expect("a URL");
@@ -249,6 +273,30 @@ mod tests {
         ];
         assert_eq!(events, expected);
         assert_eq!(link.take_outgoing().len(), 8, "one pong: a masked frame of two bytes");
+    }
+
+    #[test]
+    fn compressed_messages_are_read_where_that_was_offered_and_agreed_to() {
+        let upgraded = |link: &mut Link, field: &str| {
+            link.take_outgoing();
+            link.receive(format!("HTTP/1.1 101 Switching Protocols\r\n{field}\r\n").as_bytes())
+        };
+        let field = "sec-websocket-extensions: permessage-deflate; server_no_context_takeover\r\n";
+        let (mut deflated, mut frame) = (Vec::new(), Vec::new());
+        assert!(Deflater::new(1).deflate(b"{\"id\":1,\"connect\":{\"client\":\"c\"}}", &mut deflated));
+        websocket::encode_deflated(Opcode::Text, &deflated, &mut frame);
+        let mut offering =
+            Link::new(&Url::parse("ws://h:1/").expect("a URL"), Protocol::Json, "", &[], 1).with_deflate();
+        assert!(
+            offering
+                .outgoing
+                .ends_with(b"\r\nSec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover\r\n\r\n")
+        );
+        assert_eq!(upgraded(&mut offering, field), Ok(vec![]));
+        assert_eq!(offering.receive(&frame), Ok(vec![Event::Connected("c".into())]));
+        let mut other = link(Protocol::Json);
+        assert_eq!(upgraded(&mut other, field), Ok(vec![]));
+        assert_eq!(other.receive(&frame), Err(Broken::Garbage), "not offered");
     }
 
     #[test]

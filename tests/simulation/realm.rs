@@ -86,6 +86,7 @@ pub fn settings() -> Settings {
     settings.client.expired_close_delay = Duration::from_secs(1);
     // A core that stands still for long is part of the world; its clients must not be blamed for it.
     settings.client.pong_timeout = None;
+    settings.websocket.compression_min_size = 80;
     settings.http_api.key = "k".into();
     settings.channel.without_namespace = open();
     settings.channel.namespaces = namespaces().into_iter().map(|(name, options)| (name.to_string(), options)).collect();

@@ -82,7 +82,8 @@ impl World {
             let channel = self.channel_for(&client);
             wishes.push((channel, self.wish(channel)));
         }
-        let mut bytes = ws::upgrade(if protobuf { "?cf_protocol=protobuf" } else { "" }, "");
+        let fields = if at.is_multiple_of(3) { ws::DEFLATE } else { "" };
+        let mut bytes = ws::upgrade(if protobuf { "?cf_protocol=protobuf" } else { "" }, fields);
         let token = self.tokens.entry(user.to_string()).or_insert_with(|| crate::realm::token(user));
         bytes.extend(client.connect(token, &wishes, self.model.now));
         self.clients.push(client);
