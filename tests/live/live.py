@@ -12,11 +12,13 @@ import api_go
 import api_grpc
 import api_node
 import api_tls
+import deltas
 import delivery
+import scenarios
 import suites
 from harness import CONFIG, Server
 
-MODULES = [delivery, api_cent, api_effects, api_grpc, api_tls, api_node, api_go]
+MODULES = [delivery, scenarios, deltas, api_cent, api_effects, api_grpc, api_tls, api_node, api_go]
 
 
 async def run(check, binary, cores):
