@@ -440,6 +440,37 @@ const ROWS: &[Row] = &[
     ),
     ("Process", "a core that panics ends the process with exit code 70", Differs("clients recover from a restart"), ""),
     ("Process", "engines Redis and NATS, cluster, admin page, consumers", NotYet, ""),
+    (
+        "Official clients, against one core and against two (`make live`)",
+        "`centrifuge-python` 0.7.0: all 185 tests of its own",
+        Works,
+        "the_tests_of_centrifuge_python_pass",
+    ),
+    (
+        "Official clients, against one core and against two (`make live`)",
+        "`centrifuge-go` 0.12.1: all 72 tests of its own",
+        Works,
+        "the_tests_of_centrifuge_go_pass",
+    ),
+    (
+        "Official clients, against one core and against two (`make live`)",
+        "npm `centrifuge` 5.8.0, JSON and Protobuf: tokens and their refresh, history, presence, joins and leaves, filters, \
+         recovery behind a cut line, subscriptions of the server, cache mode",
+        Works,
+        "cuts_amid_a_stream_lose_and_double_nothing",
+    ),
+    (
+        "Official clients, against one core and against two (`make live`)",
+        "deltas as npm `centrifuge` and `centrifuge-python` apply them, over random documents, live and recovered",
+        Works,
+        "deltas_become_the_documents_that_were_published",
+    ),
+    (
+        "Official clients, against one core and against two (`make live`)",
+        "the server API with `cent` 5.2.0 and `gocent` 3.3.0, npm `cent.js` 6.1.0, GRPC with stubs of `api.proto`",
+        Works,
+        "cent_publishes_and_reads_history",
+    ),
 ];
 
 /// Methods of Centrifugo's free edition.
@@ -502,7 +533,9 @@ fn proofs(folder: &Path, out: &mut String) {
             path.file_name().is_some_and(|n| n == "node_modules" || n == ".venv" || n == "compatibility.rs");
         if path.is_dir() && !is_kept_out {
             proofs(&path, out);
-        } else if path.extension().is_some_and(|e| e == "rs" || e == "txt") && !is_kept_out {
+        } else if path.extension().is_some_and(|e| ["rs", "txt", "py", "mjs"].iter().any(|kind| e == *kind))
+            && !is_kept_out
+        {
             out.push_str(&std::fs::read_to_string(&path).expect("text"));
         }
     }
@@ -524,7 +557,7 @@ fn every_proof_exists() {
     let mut text = String::new();
     ["src", "tests"].iter().for_each(|folder| proofs(&root.join(folder), &mut text));
     for (_, feature, state, proof) in ROWS {
-        let names = [format!("fn {proof}"), format!("# {proof}")];
+        let names = ["fn", "#", "def", "function"].map(|before| format!("{before} {proof}"));
         assert!(proof.is_empty() || names.iter().any(|name| text.contains(name)), "{feature}: no {proof}");
         assert!(!proof.is_empty() || matches!(state, NotYet | Differs(_)), "{feature} has no proof");
     }

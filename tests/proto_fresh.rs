@@ -92,12 +92,38 @@ fn messages(set: &FileDescriptorSet) -> Vec<(String, String)> {
     let mut config = prost_build::Config::new();
     config.bytes(["."]).btree_map(["."]).out_dir(out.path());
     boxed_paths(set).iter().for_each(|path| _ = config.boxed(path));
+    paths_with_maps(set).iter().for_each(|path| _ = config.message_attribute(path, WITH_MAPS));
     config.compile_fds(set.clone()).expect("prost understands them");
     let read = |source: &Source| {
         let text = std::fs::read_to_string(out.path().join(format!("{}.rs", source.package))).expect("made");
-        (format!("{}.rs", source.module), text)
+        (format!("{}.rs", source.module), behind_derives(&text))
     };
     SOURCES.iter().map(read).collect()
+}
+
+/// Maps are written in full (`src/proto/maps.rs`).
+const WITH_MAPS: &str = "#[prost(prost_path = \"crate::proto::maps\")]";
+
+/// The attribute stands before the derive that it belongs to, which Rust is going to refuse.
+fn behind_derives(text: &str) -> String {
+    let mut lines: Vec<_> = text.split_inclusive('\n').collect();
+    for at in (1..lines.len()).rev() {
+        if lines[at - 1].trim() == WITH_MAPS {
+            lines.swap(at - 1, at);
+        }
+    }
+    lines.concat()
+}
+
+/// Messages with maps.
+fn paths_with_maps(set: &FileDescriptorSet) -> Vec<String> {
+    let is_map = |nested: &DescriptorProto| nested.options.as_ref().is_some_and(|options| options.map_entry());
+    let mut paths = Vec::new();
+    for file in set.file.iter() {
+        let with_maps = file.message_type.iter().filter(|message| message.nested_type.iter().any(is_map));
+        paths.extend(with_maps.map(|message| format!(".{}.{}", file.package(), message.name())));
+    }
+    paths
 }
 
 /// Bodies of the paid edition are boxed: commands and replies are moved about, and nobody sends these.

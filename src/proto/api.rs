@@ -463,6 +463,7 @@ pub struct FilterNode {
     pub nodes: ::prost::alloc::vec::Vec<FilterNode>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
+#[prost(prost_path = "crate::proto::maps")]
 pub struct PublishRequest {
     #[prost(string, tag = "1")]
     pub channel: ::prost::alloc::string::String,
@@ -501,6 +502,7 @@ pub struct PublishResult {
     pub epoch: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
+#[prost(prost_path = "crate::proto::maps")]
 pub struct BroadcastRequest {
     #[prost(string, repeated, tag = "1")]
     pub channels: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
@@ -683,6 +685,7 @@ pub struct PresenceResponse {
     pub result: ::core::option::Option<PresenceResult>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
+#[prost(prost_path = "crate::proto::maps")]
 pub struct PresenceResult {
     #[prost(btree_map = "string, message", tag = "1")]
     pub presence: ::prost::alloc::collections::BTreeMap<
@@ -710,6 +713,7 @@ pub struct PresenceStatsResult {
     pub num_users: u32,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
+#[prost(prost_path = "crate::proto::maps")]
 pub struct Publication {
     #[prost(bytes = "bytes", tag = "2")]
     pub data: ::prost::bytes::Bytes,
@@ -802,6 +806,7 @@ pub struct NodeResult {
     pub num_subs: u32,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
+#[prost(prost_path = "crate::proto::maps")]
 pub struct Metrics {
     #[prost(double, tag = "1")]
     pub interval: f64,
@@ -850,6 +855,7 @@ pub struct ChannelsResponse {
     pub result: ::core::option::Option<ChannelsResult>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
+#[prost(prost_path = "crate::proto::maps")]
 pub struct ChannelsResult {
     #[prost(btree_map = "string, message", tag = "1")]
     pub channels: ::prost::alloc::collections::BTreeMap<
@@ -863,6 +869,7 @@ pub struct ChannelInfo {
     pub num_clients: u32,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
+#[prost(prost_path = "crate::proto::maps")]
 pub struct MapEntry {
     #[prost(string, tag = "1")]
     pub key: ::prost::alloc::string::String,
@@ -883,6 +890,7 @@ pub struct MapEntry {
     pub time: i64,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
+#[prost(prost_path = "crate::proto::maps")]
 pub struct MapPublishRequest {
     #[prost(string, tag = "1")]
     pub channel: ::prost::alloc::string::String,
@@ -1095,6 +1103,7 @@ pub struct ConnectionsResponse {
     pub result: ::core::option::Option<ConnectionsResult>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
+#[prost(prost_path = "crate::proto::maps")]
 pub struct ConnectionsResult {
     #[prost(btree_map = "string, message", tag = "1")]
     pub connections: ::prost::alloc::collections::BTreeMap<
@@ -1103,6 +1112,7 @@ pub struct ConnectionsResult {
     >,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
+#[prost(prost_path = "crate::proto::maps")]
 pub struct ConnectionInfo {
     #[prost(string, tag = "1")]
     pub app_name: ::prost::alloc::string::String,
@@ -1127,6 +1137,7 @@ pub struct ConnectionInfo {
     >,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
+#[prost(prost_path = "crate::proto::maps")]
 pub struct ConnectionState {
     #[prost(btree_map = "string, message", tag = "1")]
     pub channels: ::prost::alloc::collections::BTreeMap<
@@ -1287,6 +1298,7 @@ pub struct InvalidateUserTokensResponse {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct InvalidateUserTokensResult {}
 #[derive(Clone, PartialEq, ::prost::Message)]
+#[prost(prost_path = "crate::proto::maps")]
 pub struct DeviceRegisterRequest {
     #[prost(string, tag = "1")]
     pub id: ::prost::alloc::string::String,
@@ -1354,6 +1366,7 @@ pub struct DeviceUserUpdate {
     pub user: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
+#[prost(prost_path = "crate::proto::maps")]
 pub struct DeviceMetaUpdate {
     #[prost(btree_map = "string, string", tag = "1")]
     pub meta: ::prost::alloc::collections::BTreeMap<
@@ -1441,6 +1454,7 @@ pub struct DeviceListResult {
     pub total_count: i64,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
+#[prost(prost_path = "crate::proto::maps")]
 pub struct Device {
     #[prost(string, tag = "1")]
     pub id: ::prost::alloc::string::String,
@@ -1607,6 +1621,7 @@ pub struct UserTopicUpdateResponse {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct UserTopicUpdateResult {}
 #[derive(Clone, PartialEq, ::prost::Message)]
+#[prost(prost_path = "crate::proto::maps")]
 pub struct SendPushNotificationRequest {
     #[prost(message, optional, tag = "1")]
     pub recipient: ::core::option::Option<PushRecipient>,
@@ -1689,6 +1704,7 @@ pub struct HmsPushNotification {
     pub message: ::prost::bytes::Bytes,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
+#[prost(prost_path = "crate::proto::maps")]
 pub struct ApnsPushNotification {
     #[prost(btree_map = "string, string", tag = "1")]
     pub headers: ::prost::alloc::collections::BTreeMap<
@@ -1699,6 +1715,7 @@ pub struct ApnsPushNotification {
     pub payload: ::prost::bytes::Bytes,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
+#[prost(prost_path = "crate::proto::maps")]
 pub struct WebPushPushNotification {
     #[prost(btree_map = "string, string", tag = "1")]
     pub headers: ::prost::alloc::collections::BTreeMap<
@@ -1709,6 +1726,7 @@ pub struct WebPushPushNotification {
     pub payload: ::prost::bytes::Bytes,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
+#[prost(prost_path = "crate::proto::maps")]
 pub struct PushLocalization {
     #[prost(btree_map = "string, string", tag = "1")]
     pub translations: ::prost::alloc::collections::BTreeMap<

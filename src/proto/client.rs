@@ -122,6 +122,7 @@ pub struct ClientInfo {
     pub chan_info: ::prost::bytes::Bytes,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
+#[prost(prost_path = "crate::proto::maps")]
 pub struct Publication {
     #[prost(bytes = "bytes", tag = "4")]
     pub data: ::prost::bytes::Bytes,
@@ -193,6 +194,7 @@ pub struct TrackBatch {
     pub items: ::prost::alloc::vec::Vec<KeyedItem>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
+#[prost(prost_path = "crate::proto::maps")]
 pub struct ConnectRequest {
     #[prost(string, tag = "1")]
     pub token: ::prost::alloc::string::String,
@@ -325,6 +327,7 @@ pub struct SubRefreshRequest {
     pub untrack: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
+#[prost(prost_path = "crate::proto::maps")]
 pub struct ConnectResult {
     #[prost(string, tag = "1")]
     pub client: ::prost::alloc::string::String,
@@ -398,6 +401,7 @@ pub struct UnsubscribeResult {}
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct PublishResult {}
 #[derive(Clone, PartialEq, ::prost::Message)]
+#[prost(prost_path = "crate::proto::maps")]
 pub struct PresenceResult {
     /// By client id.
     #[prost(btree_map = "string, message", tag = "1")]
@@ -486,6 +490,7 @@ pub struct Message {
 }
 /// What ConnectResult says, for one-way transports; mind that fields 3 to 6 are ordered otherwise.
 #[derive(Clone, PartialEq, ::prost::Message)]
+#[prost(prost_path = "crate::proto::maps")]
 pub struct Connect {
     #[prost(string, tag = "1")]
     pub client: ::prost::alloc::string::String,

@@ -6,6 +6,7 @@
 pub mod json;
 pub mod json_read;
 pub mod json_write;
+pub mod maps;
 
 /// Package `centrifugal.centrifuge.protocol`.
 #[rustfmt::skip]

@@ -204,23 +204,19 @@ fn connected(
     let (head, tail) = halves(result);
     let bodies: Vec<(&String, Body<'_>)> =
         subs.iter().map(|(channel, recovered)| Ok((channel, Body::new(recovered)?))).collect::<Result<_, NotJson>>()?;
-    // What is empty is left out, as everywhere.
-    let part = |tag, len| if len == 0 { 0 } else { field_len(tag, len) };
-    let entry = |(channel, body): &(&String, Body<'_>)| part(SUBS_KEY, channel.len()) + part(SUBS_VALUE, body.len);
+    // What is empty is there in maps (`proto::maps`).
+    let entry =
+        |(channel, body): &(&String, Body<'_>)| field_len(SUBS_KEY, channel.len()) + field_len(SUBS_VALUE, body.len);
     let entries: usize = bodies.iter().map(|each| field_len(CONNECT_SUBS, entry(each))).sum();
     reply(id, REPLY_CONNECT, head.encoded_len() + entries + tail.encoded_len(), out, |out| {
         _ = head.encode(out);
         for each in &bodies {
             field(CONNECT_SUBS, entry(each), out);
             let (channel, body) = each;
-            if !channel.is_empty() {
-                field(SUBS_KEY, channel.len(), out);
-                out.extend_from_slice(channel.as_bytes());
-            }
-            if body.len > 0 {
-                field(SUBS_VALUE, body.len, out);
-                body.put(out);
-            }
+            field(SUBS_KEY, channel.len(), out);
+            out.extend_from_slice(channel.as_bytes());
+            field(SUBS_VALUE, body.len, out);
+            body.put(out);
         }
         _ = tail.encode(out);
     });

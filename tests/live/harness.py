@@ -134,3 +134,49 @@ class Server:
         code = await asyncio.wait_for(self.process.wait(), PATIENCE)
         self.folder.cleanup()
         return code
+
+
+class Proxy:
+    """A line to the server that can be cut: its connections are torn, and new ones end at once until it is mended."""
+
+    async def start(self, server):
+        self.host, self.port = server.rsplit(":", 1)
+        self.is_cut, self.ends = False, set()
+        self.listener = await asyncio.start_server(self.serve, "127.0.0.1", 0)
+        self.address = "127.0.0.1:%d" % self.listener.sockets[0].getsockname()[1]
+
+    async def serve(self, reader, writer):
+        self.ends.add(writer)
+        try:
+            if self.is_cut:
+                return
+            from_server, to_server = await asyncio.open_connection(self.host, self.port)
+            self.ends.add(to_server)
+            if not self.is_cut:
+                await asyncio.gather(self.pump(reader, to_server), self.pump(from_server, writer))
+            to_server.transport.abort()
+            self.ends.discard(to_server)
+        except OSError:
+            pass  # torn
+        finally:
+            writer.transport.abort()
+            self.ends.discard(writer)
+
+    async def pump(self, reader, writer):
+        while chunk := await reader.read(65536):
+            writer.write(chunk)
+            await writer.drain()
+        writer.close()
+
+    def cut(self):
+        self.is_cut = True
+        for end in self.ends:
+            end.transport.abort()
+
+    def mend(self):
+        self.is_cut = False
+
+    async def stop(self):
+        self.cut()
+        self.listener.close()
+        await self.listener.wait_closed()

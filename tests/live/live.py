@@ -13,11 +13,13 @@ import api_grpc
 import api_node
 import api_tls
 import compression
+import deltas
 import delivery
+import scenarios
 import suites
 from harness import CONFIG, Server
 
-MODULES = [delivery, compression, api_cent, api_effects, api_grpc, api_tls, api_node, api_go]
+MODULES = [delivery, compression, scenarios, deltas, api_cent, api_effects, api_grpc, api_tls, api_node, api_go]
 
 
 async def run(check, binary, cores):
