@@ -112,6 +112,11 @@ impl Store {
         (!entry.interest.is_empty()).then_some((name, &entry.interest))
     }
 
+    /// What `core` wants of the channel, as far as is known.
+    pub fn feeds_of(&self, channel: &str, core: Core) -> u8 {
+        self.channels.get(channel).map_or(0, |entry| entry.interest.feeds_of(core))
+    }
+
     /// Channels with listeners.
     pub fn heard(&self) -> usize {
         self.heard
@@ -192,6 +197,11 @@ impl Store {
             Some(stream) => stream,
             None => unreachable!("made above"),
         }
+    }
+
+    /// Where the stream of a channel stands, if there is one; looking neither begins nor prolongs it.
+    pub fn top(&self, channel: &str) -> Option<Position> {
+        Some(self.channels.get(channel)?.state.as_ref()?.stream.as_ref()?.top())
     }
 
     /// A page of the channel's history, with the position of its top.

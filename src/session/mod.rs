@@ -181,6 +181,16 @@ impl Session {
         std::mem::take(&mut self.subscriptions)
     }
 
+    /// The client has missed something of a channel that it follows from a position: it has to subscribe anew, or to connect
+    /// anew where the server subscribes it. `None`: it has no such subscription.
+    pub fn lose(&mut self, key: ChannelKey) -> Option<Flow> {
+        let at = self.subscriptions.iter().position(|s| s.key == key && s.features.positioned)?;
+        if self.subscriptions[at].is_server_side {
+            return Some(Flow::Disconnect(Disconnect::INSUFFICIENT_STATE));
+        }
+        Some(Flow::Ended(self.subscriptions.swap_remove(at), Unsubscribe::INSUFFICIENT_STATE))
+    }
+
     /// The subscription moved within its audience.
     pub fn relocate(&mut self, key: ChannelKey, seat: Seat) {
         if let Some(subscription) = self.subscriptions.iter_mut().find(|s| s.key == key) {

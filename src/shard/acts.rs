@@ -228,7 +228,7 @@ impl Shard {
     }
 
     /// Performs a flow on a connection that was taken out, and puts it back.
-    fn finish_flow(&mut self, mut conn: Box<Conn>, flow: Flow) {
+    pub(super) fn finish_flow(&mut self, mut conn: Box<Conn>, flow: Flow) {
         let slot = conn.slot;
         let goes_on = match conn.client() {
             Some(client) => {

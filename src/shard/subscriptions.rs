@@ -111,8 +111,10 @@ impl Shard {
         let rendition = client.session.rendition();
         let former = client.session.take_subscription(&wanted.channel);
         if let Some(former) = &former {
-            self.leave_seat(former.key, former.feed(rendition), former.seat);
+            self.leave_seat(former.key, former.feed(rendition), former.seat, former.features.positioned);
         }
+        let top = entered.as_ref().and_then(|entered| entered.top.as_ref());
+        top.into_iter().for_each(|top| self.begin_position(key, top));
         let seat = self.take_seat(slot, key, rendition, wanted, entered.as_ref());
         self.counters.actions.add(Action::AddSubscription);
         self.counters.subscriptions_accepted.add(1);
@@ -208,7 +210,8 @@ impl Shard {
 
     /// Takes a subscription out of its audience and tells the owner what that means for others.
     pub(super) fn leave(&mut self, client: &Client, subscription: &Subscription) {
-        self.leave_seat(subscription.key, subscription.feed(client.session.rendition()), subscription.seat);
+        let feed = subscription.feed(client.session.rendition());
+        self.leave_seat(subscription.key, feed, subscription.seat, subscription.features.positioned);
         self.release(subscription.key);
         // A client that was refused at the end of its `connect` was not announced.
         let is_announced = subscription.features.join_leave && client.is_counted;
@@ -220,7 +223,10 @@ impl Shard {
         self.gauges();
     }
 
-    fn leave_seat(&mut self, key: ChannelKey, feed: Feed, seat: Seat) {
+    fn leave_seat(&mut self, key: ChannelKey, feed: Feed, seat: Seat, is_positioned: bool) {
+        if is_positioned {
+            self.registry.untrack(key, feed, seat);
+        }
         self.counters.actions.add(Action::RemoveSubscription);
         let moved = self.registry.leave(key, feed, seat);
         self.reseat(key, moved);
@@ -255,7 +261,7 @@ impl Shard {
         let rendition = client.session.rendition();
         if let Some(joined) = &pending.joined {
             let feed = pending.wanted.features.feed(rendition);
-            self.leave_seat(joined.key, feed, joined.seat);
+            self.leave_seat(joined.key, feed, joined.seat, pending.wanted.features.positioned);
             self.release(joined.key);
         }
         // The owner may have entered it already, or will before it hears of this.
