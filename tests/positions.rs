@@ -31,6 +31,8 @@ fn world(namespace: &str, client: Value) -> (Pure, String) {
         "channel": {"history_meta_ttl": "100s", "namespaces": [
             {"name": "hist", "history_size": 100, "history_ttl": "90s", "force_recovery": true},
             {"name": "may", "history_size": 100, "history_ttl": "90s", "allow_recovery": true},
+            {"name": "seen", "history_size": 100, "history_ttl": "90s", "force_recovery": true, "presence": true,
+             "join_leave": true, "force_push_join_leave": true},
             {"name": "delta", "history_size": 100, "history_ttl": "90s", "allow_recovery": true,
              "allowed_delta_types": ["fossil"], "delta_publish": true},
         ]},
@@ -48,7 +50,14 @@ fn world(namespace: &str, client: Value) -> (Pure, String) {
     (Pure::new(&common::load(&config.to_string()), CORES), channel)
 }
 
-/// A client on core 0.
+/// Connections take the cores in turn.
+fn open_on(pure: &mut Pure, core: usize, query: &str) -> usize {
+    let wire = (0..CORES).map(|_| pure.open()).find(|wire| wire % CORES == core).expect("every core has its turn");
+    pure.send(wire, upgrade(query, ""));
+    wire
+}
+
+/// A client, on core 0 mostly.
 struct Client {
     wire: usize,
     peer: Peer,
@@ -56,11 +65,11 @@ struct Client {
 
 impl Client {
     fn connect(pure: &mut Pure, body: Value) -> Client {
-        let mut wire = pure.open();
-        while !wire.is_multiple_of(CORES) {
-            wire = pure.open();
-        }
-        pure.send(wire, upgrade("", ""));
+        Client::connect_on(pure, 0, body)
+    }
+
+    fn connect_on(pure: &mut Pure, core: usize, body: Value) -> Client {
+        let wire = open_on(pure, core, "");
         let mut client = Client { wire, peer: Peer::default() };
         assert!(client.say(pure, json!({"id": 1, "connect": body})).contains("\"connect\":{"));
         client
@@ -239,8 +248,7 @@ fn a_stream_that_the_owner_has_lost_ends_subscriptions() {
     let mut client = Client::subscribed(&mut pure, &channel, json!({}));
     let mut of_server = Client::connect(&mut pure, json!({"token": token(&channel)}));
     publish(&mut pure, &channel, 1);
-    client.hear(&mut pure);
-    of_server.hear(&mut pure);
+    assert!(client.hear(&mut pure).contains("\"offset\":1") && of_server.hear(&mut pure).contains("\"offset\":1"));
     // The owner forgets who listens; then nothing keeps the stream, and no answer of the periodic check comes before.
     pure.loses = Box::new(|message| matches!(message, Message::AskTop { .. }));
     pure.tell(OWNER, Message::Listen { channel: channel.as_str().into(), from: Core(0), feeds: 0, serial: 0 });
@@ -273,11 +281,7 @@ fn a_wish_for_one_more_encoding_that_was_lost_is_noticed_though_offsets_fit() {
     let (mut pure, channel) = world("hist", json!({"channel_position_check_delay": "40s"}));
     let mut client = Client::subscribed(&mut pure, &channel, json!({}));
     lose(&mut pure, |message| matches!(message, Message::Listen { .. }));
-    let mut wire = pure.open();
-    while !wire.is_multiple_of(CORES) {
-        wire = pure.open();
-    }
-    pure.send(wire, upgrade("?cf_protocol=protobuf", ""));
+    let wire = open_on(&mut pure, 0, "?cf_protocol=protobuf");
     let mut protobuf = Peer::default();
     let mut command = Vec::new();
     for text in [json!({"id": 1, "connect": {}}), json!({"id": 2, "subscribe": {"channel": channel}})] {
@@ -375,6 +379,24 @@ fn a_gap_breaks_the_chain_of_patches_for_those_without_a_position_too() {
     assert!(!plain.hear(&mut pure).contains("\"delta\":true"), "it has nothing to patch");
     send(&mut pure, 5);
     assert!(plain.hear(&mut pure).contains("\"delta\":true"));
+}
+
+#[test]
+fn a_refused_recovery_leaves_no_presence_and_tells_nobody() {
+    let (mut pure, channel) = world("seen", json!({}));
+    let mut other = Client::subscribed(&mut pure, &channel, json!({}));
+    other.hear(&mut pure);
+    // On both sides of the mesh.
+    let mut clients = [0, OWNER].map(|core| Client::connect_on(&mut pure, core, json!({})));
+    for client in &mut clients {
+        let reply = client.subscribe(&mut pure, &channel, json!({"recover": true, "epoch": "zzzz", "flag": 2}));
+        assert_eq!(reply, r#"{"id":2,"error":{"code":112,"message":"unrecoverable position"}}"#);
+        assert_eq!(other.hear(&mut pure), "", "nobody has come");
+        let stats = api(&mut pure, "presence_stats", &json!({"channel": channel}));
+        assert!(stats.contains("\"num_clients\":1"), "{stats}");
+    }
+    publish(&mut pure, &channel, 1);
+    assert!(clients.iter_mut().all(|client| client.hear(&mut pure).is_empty()));
 }
 
 #[test]

@@ -233,6 +233,13 @@ impl Store {
         self.totals.members += usize::from(state.presence.enter(member));
     }
 
+    /// Replaces what is known of a member; one that is not there stays away.
+    pub fn renew(&mut self, channel: &str, member: Member) {
+        if let Some(state) = self.channels.get_mut(channel).and_then(|entry| entry.state.as_mut()) {
+            state.presence.renew(member);
+        }
+    }
+
     /// Takes a member out; false when it is not there.
     pub fn leave(&mut self, channel: &str, client: ClientId) -> bool {
         let state = self.channels.get_mut(channel).and_then(|entry| entry.state.as_mut());

@@ -263,6 +263,7 @@ impl Shard {
                 self.finish_flow(conn, flow);
                 self.gauges();
             }
+            Listened::Refused(_) => unreachable!("the backend insists on no recovery"),
             Listened::Waits(question) => {
                 if let Some(Errand::Act { waiting, .. }) = self.errands.get_mut(&ticket) {
                     *waiting += 1;

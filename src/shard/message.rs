@@ -68,6 +68,13 @@ pub enum Message {
         /// `None`: the asker has missed something.
         top: Option<Position>,
     },
+    /// To the owner: what presence says of a subscriber has changed.
+    Renew {
+        /// The channel.
+        channel: Arc<str>,
+        /// As it is now.
+        member: Box<Member>,
+    },
     /// To the owner: others are told that a client has come.
     Arrive {
         /// The channel.

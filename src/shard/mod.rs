@@ -509,6 +509,7 @@ impl Shard {
                 self.send(from, Message::Top { channel, top });
             }
             Message::Top { channel, top } => self.learn_top(&channel, top.as_ref()),
+            Message::Renew { channel, member } => self.renew_owned(&channel, *member),
             Message::Arrive { channel, info } => self.announce_owned(&channel, *info, true),
             Message::Depart { channel, departure } => self.depart_owned(&channel, *departure),
             Message::AskOwner { channel, question, from, ticket } => {
