@@ -28,9 +28,9 @@ impl Interest {
     }
 
     /// What `core` wants.
-    pub fn feeds_of(&self, core: Core) -> u8 {
-        let wanted = Feed::all().filter(|feed| self.word(*feed) >> core.0 & 1 == 1);
-        wanted.fold(0, |set, feed| set | feed.bit())
+    pub fn feeds_of(&self, core: Core) -> FeedSet {
+        let wanted = self.0.iter().filter(|(_, word)| **word >> core.0 & 1 == 1);
+        wanted.fold(0, |set, (feed, _)| set | feed.bit())
     }
 
     /// True when somebody wants whole publications in `rendition`.

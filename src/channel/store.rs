@@ -113,7 +113,7 @@ impl Store {
     }
 
     /// What `core` wants of the channel, as far as is known.
-    pub fn feeds_of(&self, channel: &str, core: Core) -> u8 {
+    pub fn feeds_of(&self, channel: &str, core: Core) -> FeedSet {
         self.channels.get(channel).map_or(0, |entry| entry.interest.feeds_of(core))
     }
 

@@ -93,14 +93,15 @@ impl Audiences {
 
     /// Something was missed: nobody has the base of the next patch.
     pub(super) fn make_unready(&mut self) {
-        self.deltas.iter_mut().flat_map(|deltas| deltas.iter_mut()).for_each(Patched::make_unready);
+        self.deltas.iter_mut().flat_map(|deltas| deltas.values_mut()).for_each(Patched::make_unready);
     }
 
     /// All connections, once per subscription.
     pub fn everyone(&self) -> impl Iterator<Item = u32> {
-        let filtered = self.groups().flat_map(|group| &group.members);
-        let patched = self.deltas.iter().flat_map(|deltas| deltas.iter().map(Patched::members));
-        self.plain.iter().chain(filtered).map(Vec::as_slice).chain(patched).flatten().copied()
+        let filtered = self.groups().flat_map(|group| group.members.iter());
+        let whole = self.plain.iter().chain(filtered).map(|(_, list)| &list[..]);
+        let patched = self.deltas.iter().flat_map(|deltas| deltas.iter()).map(|(_, patched)| patched.members());
+        whole.chain(patched).flatten().copied()
     }
 
     /// The connections without a filter that get publications in `rendition`: those without and those with joins.

@@ -285,7 +285,7 @@ impl Registry {
     }
 
     /// The channel's name, and the feeds that the owner was asked for.
-    pub fn asked(&self, key: ChannelKey) -> Option<(&Arc<str>, u8)> {
+    pub fn asked(&self, key: ChannelKey) -> Option<(&Arc<str>, FeedSet)> {
         self.channels.get(key.0 as usize)?.as_ref().map(|channel| (&channel.name, channel.asked))
     }
 

@@ -59,7 +59,7 @@ pub enum Message {
         /// Who asks.
         from: Core,
         /// The feeds that it has asked for.
-        feeds: u8,
+        feeds: FeedSet,
     },
     /// From the owner: here; publications that follow this message are behind it.
     Top {

@@ -16,6 +16,7 @@ use crate::hub::tracked::Step;
 use crate::id::{ChannelKey, Core};
 use crate::limits;
 use crate::protocol::code::Disconnect;
+use crate::protocol::feeds::FeedSet;
 use crate::session::Flow;
 use crate::wheel::Wheel;
 use rand::Rng;
@@ -147,7 +148,7 @@ impl Shard {
 
     /// As the owner: where the channel stands; `None` when the asking core has missed what it wanted, or there is nothing
     /// any more.
-    pub(super) fn top_owned(&mut self, channel: &Arc<str>, from: Core, feeds: u8) -> Option<Position> {
+    pub(super) fn top_owned(&mut self, channel: &Arc<str>, from: Core, feeds: FeedSet) -> Option<Position> {
         if self.store.feeds_of(channel, from) != feeds {
             self.listen_owned(channel, from, feeds);
             return None;
