@@ -88,6 +88,9 @@ pub const RECOVERED_BYTES_MAX: usize = 16 << 20;
 /// How long such a list is kept: clients that were cut together are back by then.
 pub const RECOVERED_LIST_MS: u64 = 10_000;
 
+/// Channels whose position is asked for before the core looks at its sockets again.
+pub const POSITION_CHECKS_PER_TURN: usize = 512;
+
 /// How long a question to all cores waits for the slowest; then the answer is error 100.
 pub const GATHER_TIMEOUT_MS: u64 = 10_000;
 

@@ -113,6 +113,30 @@ const ROWS: &[Row] = &[
     ),
     (
         "Client protocol",
+        "a lost position ends the subscription (2500) or the connection (3010): by offset, `channel_position_max_time_lag`",
+        Works,
+        "the_publication_behind_a_lost_one_ends_subscriptions_with_a_position_only",
+    ),
+    (
+        "Client protocol",
+        "silent channels are compared with their owner (`channel_position_check_delay`)",
+        Works,
+        "a_silent_channel_is_checked_and_one_in_order_is_left_alone",
+    ),
+    (
+        "Client protocol",
+        "a channel with subscribers never loses its stream by `history_meta_ttl`",
+        Differs("in Centrifugo it does, and positioned subscribers are told 2500"),
+        "a_channel_with_listeners_keeps_its_position",
+    ),
+    (
+        "Client protocol",
+        "`flag` 2 of `subscribe`: error 112 instead of a subscription that is not recovered",
+        Works,
+        "F75 who insists on what it has missed is not subscribed without it",
+    ),
+    (
+        "Client protocol",
         "join and leave, forced or asked for",
         Works,
         "joins_and_leaves_reach_all_cores_but_no_leave_reaches_its_own_client",
@@ -259,9 +283,9 @@ const ROWS: &[Row] = &[
     ("Channels", "presence of all cores", Works, "presence_has_the_clients_of_all_cores"),
     (
         "Channels",
-        "information of a refreshed connection reaches presence with its next subscription, not before",
-        NotYet,
-        "",
+        "information that `refresh` or `sub_refresh` changes reaches presence at the next tick (`presence_update_interval`)",
+        Works,
+        "information that a refresh changes reaches publications at once and presence with the next tick",
     ),
     (
         "Channels",

@@ -405,3 +405,52 @@ fn of_connections_that_come_at_the_same_moment_exactly_one_stays() {
         pure.shards.iter().for_each(Shard::check_at_rest);
     }
 }
+
+#[test]
+fn how_often_presence_is_told() {
+    for (interval, shown) in [("4s", "Bo"), ("60s", "Al")] {
+        let open = json!({"name": "open", "presence": true, "allow_subscribe_for_client": true});
+        let namespaces = json!({"channel": {"namespaces": [open]}, "client": {"presence_update_interval": interval}});
+        let mut pure = world(namespaces);
+        let mut client = Client::plain(&mut pure);
+        let named = |name: &str| token(json!({"sub": "42", "info": {"name": name}}), "secret");
+        client.connect(&mut pure, json!({"token": named("Al")}));
+        client.subscribe(&mut pure, "open:a");
+        client.say(&mut pure, &json!({"id": 3, "refresh": {"token": named("Bo")}}).to_string());
+        pure.advance(Duration::from_secs(5));
+        let presence = api(&mut pure, "/api/presence", "X-API-Key: k\r\n", r#"{"channel":"open:a"}"#).1;
+        assert!(presence.contains(shown), "{interval}: {presence}");
+    }
+}
+
+/// What is lost between cores is found out; `tests/positions.rs` has the rest.
+#[test]
+fn when_silent_channels_are_checked_and_late_publications_count_as_missed() {
+    let placement = corecast::shard::Placement::new(1, 2);
+    let mut names = (0..).map(|n| format!("hist:{n}"));
+    let channel = names.find(|name| placement.owner(name) == corecast::id::Core(1)).expect("one of them");
+    let heard = |client: Value| {
+        let hist = json!({"name": "hist", "allow_subscribe_for_client": true, "allow_subscribe_for_anonymous": true,
+            "history_size": 10, "history_ttl": "60s", "force_recovery": true});
+        let mut pure = world(json!({"channel": {"namespaces": [hist]}, "client": client}));
+        let mut client = Client::plain(&mut pure);
+        client.connect(&mut pure, json!({}));
+        client.subscribe(&mut pure, &channel);
+        let held = std::rc::Rc::new(std::cell::RefCell::new(None));
+        let place = held.clone();
+        pure.loses = Box::new(move |message| {
+            let is_delivery = matches!(message, corecast::shard::Message::Deliver { .. });
+            is_delivery.then(|| place.borrow_mut().replace(message.clone())).is_some()
+        });
+        let body = json!({"channel": channel, "data": 1}).to_string();
+        api(&mut pure, "/api/publish", "X-API-Key: k\r\n", &body);
+        pure.advance(Duration::from_secs(4));
+        let message = held.borrow_mut().take().expect("a delivery");
+        pure.tell(0, message);
+        client.hear(&mut pure).concat()
+    };
+    assert!(heard(json!({})).contains("\"pub\""));
+    let is_missed = |heard: String| heard.contains("2500") && !heard.contains("\"pub\"");
+    assert!(is_missed(heard(json!({"channel_position_check_delay": "2s"}))));
+    assert!(is_missed(heard(json!({"channel_position_max_time_lag": "3s"}))));
+}

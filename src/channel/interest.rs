@@ -27,6 +27,12 @@ impl Interest {
         self.0.get(feed).is_some()
     }
 
+    /// What `core` wants.
+    pub fn feeds_of(&self, core: Core) -> FeedSet {
+        let wanted = self.0.iter().filter(|(_, word)| **word >> core.0 & 1 == 1);
+        wanted.fold(0, |set, (feed, _)| set | feed.bit())
+    }
+
     /// True when somebody wants whole publications in `rendition`.
     pub fn wants(&self, rendition: Rendition) -> bool {
         [false, true].into_iter().any(|joins| self.has(Feed { rendition, joins, delta: false }))

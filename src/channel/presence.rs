@@ -43,6 +43,13 @@ impl Presence {
         former.is_none()
     }
 
+    /// Replaces what is known of a member; one that is not there stays away.
+    pub fn renew(&mut self, member: Member) {
+        if self.members.contains_key(&member.client) {
+            self.enter(member);
+        }
+    }
+
     /// Takes a member out; false when it is not there.
     pub fn leave(&mut self, client: ClientId) -> bool {
         let Some(member) = self.members.remove(&client) else { return false };
@@ -102,7 +109,9 @@ mod tests {
         let mut presence = Presence::default();
         presence.enter(member(1, "42"));
         assert!(!presence.enter(Member { chan_info: "1".into(), ..member(1, "42") }));
+        presence.renew(member(2, "43"));
+        presence.renew(Member { chan_info: "2".into(), ..member(1, "42") });
         assert_eq!((presence.clients(), presence.users()), (1, 1));
-        assert_eq!(presence.members().next().map(|m| &m.chan_info[..]), Some(&b"1"[..]));
+        assert_eq!(presence.members().next().map(|m| &m.chan_info[..]), Some(&b"2"[..]));
     }
 }

@@ -112,6 +112,11 @@ impl Store {
         (!entry.interest.is_empty()).then_some((name, &entry.interest))
     }
 
+    /// What `core` wants of the channel, as far as is known.
+    pub fn feeds_of(&self, channel: &str, core: Core) -> FeedSet {
+        self.channels.get(channel).map_or(0, |entry| entry.interest.feeds_of(core))
+    }
+
     /// Channels with listeners.
     pub fn heard(&self) -> usize {
         self.heard
@@ -194,6 +199,11 @@ impl Store {
         }
     }
 
+    /// Where the stream of a channel stands, if there is one; looking neither begins nor prolongs it.
+    pub fn top(&self, channel: &str) -> Option<Position> {
+        Some(self.channels.get(channel)?.state.as_ref()?.stream.as_ref()?.top())
+    }
+
     /// A page of the channel's history, with the position of its top.
     pub fn read(
         &mut self,
@@ -221,6 +231,13 @@ impl Store {
     pub fn enter(&mut self, channel: &str, member: Member) {
         let state = self.channel(channel).state.get_or_insert_default();
         self.totals.members += usize::from(state.presence.enter(member));
+    }
+
+    /// Replaces what is known of a member; one that is not there stays away.
+    pub fn renew(&mut self, channel: &str, member: Member) {
+        if let Some(state) = self.channels.get_mut(channel).and_then(|entry| entry.state.as_mut()) {
+            state.presence.renew(member);
+        }
     }
 
     /// Takes a member out; false when it is not there.

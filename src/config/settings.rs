@@ -214,6 +214,12 @@ pub struct Client {
     pub expired_close_delay: Duration,
     /// Grace after the expiry of a subscription.
     pub expired_sub_close_delay: Duration,
+    /// A channel with positioned subscribers that was silent for so long is compared with its owner; at least a second.
+    pub channel_position_check_delay: Duration,
+    /// Publications that come later are missed by positioned subscribers; zero: never.
+    pub channel_position_max_time_lag: Duration,
+    /// How often changed information of clients reaches presence; at least a second.
+    pub presence_update_interval: Duration,
     /// Subscriptions of one connection.
     pub channel_limit: usize,
     /// Bytes that may wait for one client; above it the client is disconnected with 3008.
@@ -501,6 +507,9 @@ impl Default for Client {
             stale_close_delay: Duration::from_secs(10),
             expired_close_delay: Duration::from_secs(25),
             expired_sub_close_delay: Duration::from_secs(25),
+            channel_position_check_delay: Duration::from_secs(40),
+            channel_position_max_time_lag: Duration::ZERO,
+            presence_update_interval: Duration::from_secs(27),
             channel_limit: 128,
             queue_max_size: 1 << 20,
             connection_limit: 0,

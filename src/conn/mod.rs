@@ -15,7 +15,7 @@
 
 use crate::clock::Mono;
 use crate::http2::{self, Http2, StreamKey};
-use crate::id::{Slot, Ticket};
+use crate::id::{ChannelKey, Slot, Ticket};
 use crate::limits;
 use crate::protocol::code::Disconnect;
 use crate::session::grant::Grant;
@@ -141,6 +141,14 @@ pub struct Client {
 }
 
 impl Client {
+    /// True when the client follows the channel from a position, be it that its `connect` still waits for others.
+    pub fn is_positioned(&self, key: ChannelKey) -> bool {
+        let pending = self.listening.iter().flat_map(|listening| &listening.channels);
+        let has_joined = |pending: &Pending| pending.joined.as_ref().is_some_and(|joined| joined.key == key);
+        self.session.subscriptions().iter().any(|s| s.key == key && s.features.positioned)
+            || pending.filter(|pending| has_joined(pending)).any(|pending| pending.wanted.features.positioned)
+    }
+
     /// A client that was let in and has not said who it is.
     pub fn new(session: Session) -> Client {
         Client {

@@ -91,6 +91,19 @@ impl Audiences {
         self.deltas.iter_mut().flat_map(|deltas| deltas.values_mut()).for_each(Patched::make_ready);
     }
 
+    /// Something was missed: nobody has the base of the next patch.
+    pub(super) fn make_unready(&mut self) {
+        self.deltas.iter_mut().flat_map(|deltas| deltas.values_mut()).for_each(Patched::make_unready);
+    }
+
+    /// All connections, once per subscription.
+    pub fn everyone(&self) -> impl Iterator<Item = u32> {
+        let filtered = self.groups().flat_map(|group| group.members.iter());
+        let whole = self.plain.iter().chain(filtered).map(|(_, list)| &list[..]);
+        let patched = self.deltas.iter().flat_map(|deltas| deltas.iter()).map(|(_, patched)| patched.members());
+        whole.chain(patched).flatten().copied()
+    }
+
     /// The connections without a filter that get publications in `rendition`: those without and those with joins.
     pub fn audiences(&self, rendition: Rendition) -> [&[u32]; 2] {
         of_rendition(&self.plain, rendition)

@@ -32,6 +32,11 @@ impl Patched {
         self.ready = self.members.len();
     }
 
+    /// Nobody has the base of the next patch any more.
+    pub(super) fn make_unready(&mut self) {
+        self.ready = 0;
+    }
+
     pub(super) fn join(&mut self, index: u32, is_ready: bool) -> (u32, Moved) {
         self.members.push(index);
         let (mut place, mut moved) = (self.members.len() - 1, Moved::new());
@@ -86,8 +91,9 @@ mod tests {
                         patched.leave(place)
                     }
                     _ => {
-                        patched.make_ready();
-                        model.values_mut().for_each(|(_, is_ready)| *is_ready = true);
+                        let are_ready = choice % 2 == 0;
+                        if are_ready { patched.make_ready() } else { patched.make_unready() }
+                        model.values_mut().for_each(|(_, is_ready)| *is_ready = are_ready);
                         Moved::new()
                     }
                 };

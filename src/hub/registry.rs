@@ -14,6 +14,9 @@
 //! exist.
 
 use super::audiences::{Audiences, Moved};
+use super::tracked::Tracked;
+use crate::channel::Position;
+use crate::clock::Mono;
 use crate::id::{ChannelKey, Seat, Slot, Ticket};
 use crate::protocol::feeds::{ByFeed, FeedSet};
 use crate::protocol::filter::Filter;
@@ -61,6 +64,8 @@ struct Channel {
     /// The newest wish that the owner has answered.
     answered: u64,
     waiting: Vec<(Feed, Waiting)>,
+    /// Where those with a position stand, if there are any.
+    tracked: Option<Box<Tracked>>,
 }
 
 /// The channels of one core.
@@ -128,6 +133,7 @@ impl Registry {
             asked_by: ByFeed::default(),
             answered: 0,
             waiting: Vec::new(),
+            tracked: None,
         };
         let key = match self.free.pop() {
             Some(place) => ChannelKey(place),
@@ -194,6 +200,46 @@ impl Registry {
         self.channel_mut(key).audiences.leave(feed, seat)
     }
 
+    /// One more subscriber with a position joins at `top`. True when it is the channel's first one here; then the channel
+    /// counts as looked at until `seen`.
+    pub fn track(&mut self, key: ChannelKey, top: &Position, seen: Mono) -> bool {
+        let tracked = &mut self.channel_mut(key).tracked;
+        let is_first = tracked.is_none();
+        tracked.get_or_insert_with(|| Box::new(Tracked::new(top.clone(), seen))).count += 1;
+        is_first
+    }
+
+    /// The subscriber on this seat has a position and is about to [`Registry::leave`].
+    pub fn untrack(&mut self, key: ChannelKey, feed: Feed, seat: Seat) {
+        let channel = self.channel_mut(key);
+        let Some(tracked) = &mut channel.tracked else { unreachable!("it was tracked when it joined") };
+        tracked.count -= 1;
+        if let Some(index) = channel.audiences.seated(feed, seat) {
+            tracked.lost.remove(&index);
+        }
+        channel.tracked.take_if(|tracked| tracked.count == 0);
+    }
+
+    /// Those of a channel with a position on this core have missed something: the ones that `is_positioned` tells get no
+    /// publications from now on, until [`Registry::take_lost`] has named all of them.
+    pub fn lose(&mut self, key: ChannelKey, is_positioned: impl Fn(u32) -> bool) {
+        let channel = self.channel_mut(key);
+        channel.audiences.make_unready();
+        if let Some(tracked) = &mut channel.tracked {
+            tracked.lost.extend(channel.audiences.everyone().filter(|index| is_positioned(*index)));
+        }
+    }
+
+    /// One of those who have missed something.
+    pub fn take_lost(&mut self, key: ChannelKey) -> Option<u32> {
+        self.tracked(key)?.lost.pop_first()
+    }
+
+    /// Where those with a position stand; `None` without any.
+    pub fn tracked(&mut self, key: ChannelKey) -> Option<&mut Tracked> {
+        self.channels.get_mut(key.0 as usize)?.as_mut()?.tracked.as_deref_mut()
+    }
+
     /// Drops what nobody needs any more. The wish, if any, goes to the owner.
     pub fn release(&mut self, key: ChannelKey) -> Option<Wish> {
         let serial = self.serials + 1;
@@ -222,13 +268,25 @@ impl Registry {
         self.channels[key.0 as usize].as_ref().map(|channel| &channel.audiences)
     }
 
-    /// Those with deltas have all got a publication of `name`.
-    pub fn make_ready(&mut self, name: &str) {
-        if let Some(key) = self.by_name.get(name)
-            && let Some(channel) = self.channels[key.0 as usize].as_mut()
-        {
-            channel.audiences.make_ready();
-        }
+    /// The channel, if somebody listens to it or waits.
+    pub fn find(&self, name: &str) -> Option<ChannelKey> {
+        self.by_name.get(name).copied()
+    }
+
+    /// Who listens, and where those with a position stand.
+    pub fn audiences(&self, key: ChannelKey) -> Option<(&Audiences, Option<&Tracked>)> {
+        let channel = self.channels.get(key.0 as usize)?.as_ref()?;
+        Some((&channel.audiences, channel.tracked.as_deref()))
+    }
+
+    /// Those with deltas have all got a publication.
+    pub fn make_ready(&mut self, key: ChannelKey) {
+        self.channel_mut(key).audiences.make_ready();
+    }
+
+    /// The channel's name, and the feeds that the owner was asked for.
+    pub fn asked(&self, key: ChannelKey) -> Option<(&Arc<str>, FeedSet)> {
+        self.channels.get(key.0 as usize)?.as_ref().map(|channel| (&channel.name, channel.asked))
     }
 
     /// The channel's name.
@@ -265,6 +323,12 @@ impl Registry {
     /// True when anybody waits for anything.
     pub fn has_waiting(&self) -> bool {
         self.channels.iter().flatten().any(|channel| !channel.waiting.is_empty())
+    }
+
+    /// Channels with positioned subscribers, for tests and the simulation.
+    pub fn all_tracked(&self) -> impl Iterator<Item = (&Arc<str>, &Tracked)> {
+        let channels = self.channels.iter().flatten();
+        channels.filter_map(|channel| Some((&channel.name, channel.tracked.as_deref()?)))
     }
 
     /// Panics when the tables disagree. For tests and the simulation: it walks everything.

@@ -90,6 +90,7 @@ codes!(Disconnect {
 
 codes!(Unsubscribe {
     SERVER = Unsubscribe { code: 2000, reason: "server unsubscribe" }, "The backend wants it so.";
+    INSUFFICIENT_STATE = Unsubscribe { code: 2500, reason: "insufficient state" }, "It has missed something.";
     EXPIRED = Unsubscribe { code: 2501, reason: "subscription expired" }, "Not refreshed in time.";
 });
 

@@ -21,6 +21,10 @@ pub struct Deadlines {
     expiry: Mono,
     /// Some subscription has expired and its grace is over.
     subscriptions: Mono,
+    /// The first presence tick of the connection; the others follow at their interval.
+    first_tick: Mono,
+    /// The next one, when something is to be told then.
+    tick: Mono,
     /// Pings whose pong has not come: more than one only where pongs have no time limit.
     unanswered: u32,
 }
@@ -35,27 +39,29 @@ impl Deadlines {
             pong: Mono::NEVER,
             expiry: Mono::NEVER,
             subscriptions: Mono::NEVER,
+            first_tick: Mono::NEVER,
+            tick: Mono::NEVER,
             unanswered: 0,
         }
     }
 
     /// The earliest of them.
     pub fn next(&self) -> Mono {
-        self.stale.min(self.ping).min(self.pong).min(self.expiry).min(self.subscriptions)
+        self.stale.min(self.ping).min(self.pong).min(self.expiry).min(self.subscriptions).min(self.tick)
     }
 
     /// `connect` has succeeded: pings begin after a random part of the interval, so that clients which connected
     /// together are not pinged together.
     pub fn connected(&mut self, now: Mono, client: &Client, native: bool, random: &mut StdRng) {
         self.stale = Mono::NEVER;
+        self.first_tick = now + second_half(tick_interval(client), random);
         let Some(interval) = client.ping_interval else { return };
         if native {
             self.ping = now + interval;
             self.native_pong(now, client);
             return;
         }
-        let half = interval / 2;
-        self.ping = now + half + random.random_range(Duration::ZERO..half.max(Duration::from_nanos(1)));
+        self.ping = now + second_half(interval, random);
     }
 
     /// The connection ends `left` from now if nothing extends it.
@@ -78,6 +84,28 @@ impl Deadlines {
         let is_due = self.subscriptions <= now;
         if is_due {
             self.subscriptions = next();
+        }
+        is_due
+    }
+
+    /// Presence is told something at the next tick.
+    pub fn present_later(&mut self, now: Mono, client: &Client) {
+        if self.tick != Mono::NEVER {
+            return;
+        }
+        self.tick = self.first_tick;
+        if self.first_tick <= now {
+            let interval = tick_interval(client).as_nanos() as u64;
+            let passed = (now.0 - self.first_tick.0) / interval;
+            self.tick = self.first_tick + Duration::from_nanos(interval.saturating_mul(passed + 1));
+        }
+    }
+
+    /// True when presence is to be told something now.
+    pub fn take_tick(&mut self, now: Mono) -> bool {
+        let is_due = self.tick <= now;
+        if is_due {
+            self.tick = Mono::NEVER;
         }
         is_due
     }
@@ -124,6 +152,17 @@ impl Deadlines {
     }
 }
 
+/// A time in the second half of an interval, so that what began together does not go on together.
+fn second_half(interval: Duration, random: &mut StdRng) -> Duration {
+    let half = interval / 2;
+    half + random.random_range(Duration::ZERO..half.max(Duration::from_nanos(1)))
+}
+
+/// `client.presence_update_interval`; more than one tick a second would only make noise.
+fn tick_interval(client: &Client) -> Duration {
+    client.presence_update_interval.max(Duration::from_secs(1))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -140,6 +179,25 @@ mod tests {
             let first = deadlines.next().since(Mono(0));
             assert!(first >= Duration::from_millis(12_500) && first < 25 * SECOND, "{first:?}");
         }
+    }
+
+    #[test]
+    fn presence_ticks_only_when_there_is_something_to_tell() {
+        let client = Client { ping_interval: None, ..Client::default() };
+        let (mut deadlines, interval) = (Deadlines::fresh(Mono(0), Duration::ZERO), 27 * SECOND);
+        deadlines.connected(Mono(0), &client, false, &mut StdRng::seed_from_u64(1));
+        assert_eq!(deadlines.next(), Mono::NEVER);
+        deadlines.present_later(Mono(0), &client);
+        let first = deadlines.next();
+        assert!(first >= Mono(0) + interval / 2 && first < Mono(0) + interval);
+        assert!(!deadlines.take_tick(first - SECOND) && deadlines.take_tick(first) && !deadlines.take_tick(first));
+        for later in [first, first + SECOND, first + 26 * SECOND] {
+            deadlines.present_later(later, &client);
+            assert_eq!(deadlines.next(), first + interval, "all ticks lie an interval apart");
+        }
+        assert!(deadlines.take_tick(first + interval));
+        deadlines.present_later(first + 100 * SECOND, &client);
+        assert_eq!(deadlines.next(), first + 4 * interval);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::outside::Ask;
 use crate::channel::features::RecoveryMode;
 use crate::channel::inquiry::Inquiry;
-use crate::channel::{Features, Position};
+use crate::channel::{Features, Member, Position};
 use crate::clock::Mono;
 use crate::id::{ChannelKey, Seat};
 use crate::proto::client::{ClientInfo, Publication, Reply};
@@ -67,6 +67,8 @@ pub struct Since {
     pub mode: RecoveryMode,
     /// It wants only those that pass.
     pub filter: Option<Arc<Filter>>,
+    /// It does not want to subscribe unless a stream is recovered.
+    pub is_strict: bool,
 }
 
 /// A subscriber is in the audience.
@@ -89,6 +91,8 @@ pub struct Entered {
     pub is_recovered: bool,
     /// What the subscriber has missed, if it wants it.
     pub missed: Missed,
+    /// It insisted on being recovered and is not: it did not enter.
+    pub is_refused: bool,
 }
 
 /// Others are told that the client has come.
@@ -127,6 +131,8 @@ pub enum Flow {
     Outside(Box<Ask>),
     /// Publish, then call `published`.
     Publish(Box<PublishWish>),
+    /// Presence of these channels is told what has changed of the client.
+    Present(Vec<(Arc<str>, Member)>),
     /// Send the application's ping (`{}` or a zero byte).
     Ping,
     /// Send a WebSocket ping.

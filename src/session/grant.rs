@@ -77,6 +77,7 @@ impl Session {
                 publications_max: 0,
                 mode: RecoveryMode::Stream,
                 filter: None,
+                is_strict: false,
             }),
             filter: None,
         })
@@ -132,7 +133,7 @@ impl Session {
             let left = time_until(renewal.expire_at, cx.now) + cx.policy.client.expired_close_delay;
             self.deadlines.expires(cx.now.mono, left);
             if !renewal.info.is_empty() {
-                self.info = renewal.info.clone();
+                self.inform(renewal.info.clone(), cx);
             }
             (body.expires, body.ttl) = (true, ttl(renewal.expire_at, cx.now));
         } else {

@@ -183,6 +183,16 @@ impl Session {
         std::mem::take(&mut self.subscriptions)
     }
 
+    /// The client has missed something of a channel that it follows from a position: it has to subscribe anew, or to connect
+    /// anew where the server subscribes it. `None`: it has no such subscription.
+    pub fn lose(&mut self, key: ChannelKey) -> Option<Flow> {
+        let at = self.subscriptions.iter().position(|s| s.key == key && s.features.positioned)?;
+        if self.subscriptions[at].is_server_side {
+            return Some(Flow::Disconnect(Disconnect::INSUFFICIENT_STATE));
+        }
+        Some(Flow::Ended(self.subscriptions.swap_remove(at), Unsubscribe::INSUFFICIENT_STATE))
+    }
+
     /// The subscription moved within its audience.
     pub fn relocate(&mut self, key: ChannelKey, seat: Seat) {
         if let Some(subscription) = self.subscriptions.iter_mut().find(|s| s.key == key) {
@@ -256,7 +266,10 @@ impl Session {
                 Flow::Disconnect(Disconnect::SUBSCRIPTION_EXPIRED)
             }
             Some(subscription) => Flow::Ended(subscription, Unsubscribe::EXPIRED),
-            None => self.deadlines.expire(cx.now.mono, &cx.policy.client, self.native_ping),
+            None => match self.deadlines.expire(cx.now.mono, &cx.policy.client, self.native_ping) {
+                Flow::Nothing if self.deadlines.take_tick(cx.now.mono) => Flow::Present(self.members()),
+                flow => flow,
+            },
         }
     }
 
@@ -269,7 +282,8 @@ impl Session {
         expired.filter(|_| is_due).map(|at| self.subscriptions.swap_remove(at))
     }
 
-    /// All asked-for channels are listened to: the waiting command goes on. `joined` are in the order of the wish.
+    /// All asked-for channels are listened to: the waiting command goes on. `joined` are in the order of the wish; none: the
+    /// owner has refused the subscriber.
     pub fn listening(&mut self, joined: Vec<Joined>, cx: &mut Context<'_>) -> Flow {
         match self.waiting.take() {
             Some(Waiting::Connect(connecting)) => self.connected(*connecting, joined, cx),
@@ -303,6 +317,25 @@ impl Session {
     /// The client as presence keeps it.
     pub fn member(&self, chan_info: Bytes) -> Member {
         Member { client: self.client, user: self.user.clone(), conn_info: self.info.clone(), chan_info }
+    }
+
+    /// The client as the channels with presence keep it.
+    fn members(&self) -> Vec<(Arc<str>, Member)> {
+        let present = self.subscriptions.iter().filter(|s| s.features.presence);
+        present.map(|s| (s.channel.clone(), self.member(s.info.clone()))).collect()
+    }
+
+    /// What presence says of the client has changed: it is told at the next tick (client-protocol 5).
+    pub fn present_later(&mut self, now: Mono, client: &Client) {
+        self.deadlines.present_later(now, client);
+    }
+
+    /// Takes over new information of the connection.
+    fn inform(&mut self, info: Bytes, cx: &Context<'_>) {
+        if self.info != info {
+            self.info = info;
+            self.present_later(cx.now.mono, &cx.policy.client);
+        }
     }
 
     /// What others are told of a new subscription.

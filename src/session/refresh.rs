@@ -35,7 +35,7 @@ impl Session {
             return self.error(id, Error::EXPIRED);
         }
         if !claims.info.is_empty() {
-            self.info = claims.info;
+            self.inform(claims.info, cx);
         }
         let mut result = RefreshResult::default();
         // A token without expiry leaves the former deadline in force, as in Centrifugo.
@@ -80,6 +80,9 @@ impl Session {
             return self.error(id, Error::EXPIRED);
         }
         let mut result = SubRefreshResult::default();
+        if self.subscriptions[at].info != claims.info {
+            self.present_later(cx.now.mono, &cx.policy.client);
+        }
         let subscription = &mut self.subscriptions[at];
         subscription.info = claims.info;
         subscription.expiry = Mono::NEVER;

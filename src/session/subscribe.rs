@@ -16,6 +16,9 @@ use crate::protocol::told::{Recovered, Told};
 use bytes::Bytes;
 use std::sync::Arc;
 
+/// Bit of `flag` in `subscribe`: a stream that cannot be recovered is answered with error 112 (client-protocol 4.4).
+const FLAG_STRICT: i64 = 2;
+
 /// A subscription that waits for the owner core of its channel.
 pub struct Subscribing {
     id: u32,
@@ -27,6 +30,8 @@ pub struct Subscribing {
     filter: Option<Arc<Filter>>,
     /// The position that the client has reached and wants to go on from.
     since: Option<Position>,
+    /// It is not subscribed unless its stream is recovered.
+    is_strict: bool,
     /// Unix seconds, from a token that expires; 0: never.
     expire_at: i64,
 }
@@ -84,6 +89,7 @@ impl Session {
             features: Features::default(),
             filter: None,
             since: request.recover.then(|| Position { offset: request.offset, epoch: request.epoch.as_str().into() }),
+            is_strict: request.flag & FLAG_STRICT != 0,
             expire_at: 0,
             channel: request.channel.as_str().into(),
         };
@@ -141,9 +147,11 @@ impl Session {
         Ok(claims.overrides)
     }
 
-    /// The owner core knows that this core listens.
+    /// The owner core knows that this core listens, or has refused the subscriber.
     pub(super) fn subscribed(&mut self, subscribing: Subscribing, joined: Vec<Joined>, cx: &Context<'_>) -> Flow {
-        let Some(joined) = joined.into_iter().next() else { unreachable!("one channel was wanted") };
+        let Some(joined) = joined.into_iter().next() else {
+            return self.error(subscribing.id, Error::UNRECOVERABLE_POSITION);
+        };
         let mut expiry = Mono::NEVER;
         if subscribing.expire_at > 0 {
             expiry = cx.now.mono + time_until(subscribing.expire_at, cx.now) + cx.policy.client.expired_sub_close_delay;
@@ -177,7 +185,10 @@ impl Session {
 
 impl Subscribing {
     fn wanted(&self, cx: &Context<'_>) -> Wanted {
-        wanted(&self.channel, self.features, &self.info, self.since.as_ref(), self.filter.as_ref(), cx)
+        let (since, filter) = (self.since.as_ref(), self.filter.as_ref());
+        let mut wanted = wanted(&self.channel, self.features, &self.info, since, filter, cx);
+        wanted.since.iter_mut().for_each(|since| since.is_strict = self.is_strict);
+        wanted
     }
 }
 
@@ -195,6 +206,7 @@ pub(super) fn wanted(
         publications_max: cx.policy.client.recovery_max_publication_limit,
         mode: features.recovery_mode,
         filter: filter.cloned(),
+        is_strict: false,
     });
     Wanted { channel: channel.clone(), features, info: info.clone(), since, filter: filter.cloned() }
 }
@@ -207,7 +219,7 @@ pub(super) fn tell_position(
     entered: Option<Entered>,
     since: Option<Position>,
 ) -> Missed {
-    let Some(Entered { top: Some(top), is_recovered, missed }) = entered else { return Missed::default() };
+    let Some(Entered { top: Some(top), is_recovered, missed, .. }) = entered else { return Missed::default() };
     result.recoverable = features.recoverable;
     result.positioned = true;
     result.epoch = top.epoch.to_string();

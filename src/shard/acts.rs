@@ -228,7 +228,7 @@ impl Shard {
     }
 
     /// Performs a flow on a connection that was taken out, and puts it back.
-    fn finish_flow(&mut self, mut conn: Box<Conn>, flow: Flow) {
+    pub(super) fn finish_flow(&mut self, mut conn: Box<Conn>, flow: Flow) {
         let slot = conn.slot;
         let goes_on = match conn.client() {
             Some(client) => {
@@ -263,6 +263,7 @@ impl Shard {
                 self.finish_flow(conn, flow);
                 self.gauges();
             }
+            Listened::Refused(_) => unreachable!("the backend insists on no recovery"),
             Listened::Waits(question) => {
                 if let Some(Errand::Act { waiting, .. }) = self.errands.get_mut(&ticket) {
                     *waiting += 1;

@@ -6,6 +6,7 @@ use super::acts::Errand;
 use crate::conn::{Client, Conn, Kind};
 use crate::id::Ticket;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 impl Shard {
     /// Panics when the tables disagree; between two events they do not.
@@ -21,6 +22,7 @@ impl Shard {
     /// Everybody who listens knows its place.
     fn check_places(&self) {
         let mut subscriptions = 0;
+        let mut positioned: BTreeMap<Arc<str>, u32> = BTreeMap::new();
         for (conn, client) in self.clients() {
             for subscription in client.session.subscriptions() {
                 let feed = subscription.feed(client.session.rendition());
@@ -28,11 +30,24 @@ impl Shard {
                 let seated = listeners.and_then(|listeners| listeners.seated(feed, subscription.seat));
                 assert_eq!(seated, Some(conn.slot.index), "knows its seat");
                 subscriptions += 1;
+                if subscription.features.positioned {
+                    *positioned.entry(subscription.channel.clone()).or_default() += 1;
+                }
             }
             let pending = client.listening.iter().flat_map(|listening| &listening.channels);
-            subscriptions += pending.filter(|pending| pending.joined.is_some()).count();
+            for pending in pending.filter(|pending| pending.joined.is_some()) {
+                subscriptions += 1;
+                if pending.wanted.features.positioned {
+                    *positioned.entry(pending.wanted.channel.clone()).or_default() += 1;
+                }
+            }
         }
         assert_eq!(subscriptions, self.registry.subscriptions());
+        for (channel, tracked) in self.registry.all_tracked() {
+            assert_eq!(positioned.remove(channel), Some(tracked.count()), "positioned subscribers of {channel}");
+            assert!(tracked.lost().is_empty() || self.checks.is_losing(), "who has missed something is told");
+        }
+        assert!(positioned.is_empty(), "{positioned:?} have no position");
     }
 
     /// Whoever waits is waited for: a subscriber stands in the registry and, for an answer of its own, among those who
@@ -66,7 +81,7 @@ impl Shard {
         assert!(self.jobs.is_empty() && self.publishing.is_empty() && self.asking.is_empty(), "a call waits");
         assert!(self.entering.is_empty() && self.errands.is_empty(), "a subscriber or an errand waits");
         assert!(self.effects.is_empty() && self.verdicts.is_empty(), "something is still to be done");
-        assert!(!self.registry.has_waiting(), "a subscriber waits");
+        assert!(!self.registry.has_waiting() && !self.checks.is_losing(), "a subscriber waits");
         for (_, client) in self.clients() {
             assert!(client.listening.is_none() && client.grants.is_empty() && client.backlog.is_empty());
             assert!(!client.session.is_waiting(), "a command waits");

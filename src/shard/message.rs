@@ -3,6 +3,7 @@
 use crate::api::{Answer, Post, Question};
 use crate::channel::inquiry::Inquiry;
 use crate::channel::{Member, Position};
+use crate::clock::Mono;
 use crate::id::{ClientId, Core, Ticket};
 use crate::proto::client::ClientInfo;
 use crate::protocol::feeds::FeedSet;
@@ -50,6 +51,29 @@ pub enum Message {
         ticket: Ticket,
         /// The owner's answer.
         entered: Box<Entered>,
+    },
+    /// To the owner: where does the channel stand?
+    AskTop {
+        /// The channel.
+        channel: Arc<str>,
+        /// Who asks.
+        from: Core,
+        /// The feeds that it has asked for.
+        feeds: FeedSet,
+    },
+    /// From the owner: here; publications that follow this message are behind it.
+    Top {
+        /// The channel.
+        channel: Arc<str>,
+        /// `None`: the asker has missed something.
+        top: Option<Position>,
+    },
+    /// To the owner: what presence says of a subscriber has changed.
+    Renew {
+        /// The channel.
+        channel: Arc<str>,
+        /// As it is now.
+        member: Box<Member>,
     },
     /// To the owner: others are told that a client has come.
     Arrive {
@@ -191,6 +215,17 @@ pub struct Frames {
     deltas: Option<Box<[Option<Delta>; Rendition::COUNT]>>,
     /// What filters look at, where the namespace has filters; `None`: no tags.
     pub tags: Option<Arc<Tags>>,
+    /// Its place in the history, if it is kept.
+    pub kept: Option<Kept>,
+}
+
+/// A publication's place in the history of its channel.
+#[derive(Clone)]
+pub struct Kept {
+    /// Its own.
+    pub position: Position,
+    /// When it was published.
+    pub at: Mono,
 }
 
 /// A publication in one rendition.

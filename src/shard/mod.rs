@@ -16,6 +16,7 @@ pub mod message;
 mod outside;
 mod owner;
 pub mod placement;
+mod positions;
 mod publications;
 mod sessions;
 mod sole;
@@ -160,6 +161,8 @@ pub struct Shard {
     keys: KeyCache,
     /// Subscribers that wait for an answer of their own from the owner of their channel.
     entering: HashMap<Ticket, (Slot, Arc<str>)>,
+    /// What those with a position need.
+    checks: positions::Checks,
     /// Questions of other cores, or of this one, that take several slices.
     errands: HashMap<Ticket, acts::Errand>,
     departures: acts::Departures,
@@ -214,6 +217,7 @@ impl Shard {
             outside: outside::Asked::default(),
             keys: KeyCache::default(),
             entering: HashMap::new(),
+            checks: positions::Checks::default(),
             errands: HashMap::new(),
             departures: acts::Departures::default(),
             tickets: 0,
@@ -256,7 +260,8 @@ impl Shard {
     /// When [`Event::Tick`] has something to do.
     pub fn next_deadline(&self) -> Option<Mono> {
         let tables = [self.wheel.next_deadline(), self.store.next_deadline(), self.ranges.next_deadline()];
-        tables.into_iter().chain([self.jobs.next_deadline()]).flatten().chain([self.figures.next_deadline()]).min()
+        let work = [self.jobs.next_deadline(), self.checks.next_deadline(self.now.mono)];
+        tables.into_iter().chain(work).flatten().chain([self.figures.next_deadline()]).min()
     }
 
     /// Writes at most `slice` connections; true while more are to be written.
@@ -426,6 +431,7 @@ impl Shard {
         }
         self.due = due;
         self.expire_channels();
+        self.expire_checks();
         self.expire_jobs();
         self.figures.roll(self.now.mono, &self.shared.counters);
         self.counters.api.age(self.now.mono);
@@ -452,6 +458,7 @@ impl Shard {
     fn settle(&mut self) {
         loop {
             self.carry_out_verdicts();
+            self.tell_of_losses();
             match self.output.poll_notice() {
                 Some(Notice::Slow(index)) => self.slow(index),
                 Some(Notice::Blocked(index)) => self.blocked(index),
@@ -497,6 +504,12 @@ impl Shard {
                 self.send(from, Message::Entered { ticket, entered });
             }
             Message::Entered { ticket, entered } => self.entered(ticket, *entered),
+            Message::AskTop { channel, from, feeds } => {
+                let top = self.top_owned(&channel, from, feeds);
+                self.send(from, Message::Top { channel, top });
+            }
+            Message::Top { channel, top } => self.learn_top(&channel, top.as_ref()),
+            Message::Renew { channel, member } => self.renew_owned(&channel, *member),
             Message::Arrive { channel, info } => self.announce_owned(&channel, *info, true),
             Message::Depart { channel, departure } => self.depart_owned(&channel, *departure),
             Message::AskOwner { channel, question, from, ticket } => {

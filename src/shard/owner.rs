@@ -6,7 +6,7 @@ use crate::channel::features::RecoveryMode;
 use crate::channel::history::{Page, Stream};
 use crate::channel::inquiry::{Finding, Inquiry};
 use crate::channel::presence::Presence;
-use crate::channel::{Ranges, Rules};
+use crate::channel::{Member, Ranges, Rules};
 use crate::clock::Mono;
 use crate::id::Core;
 use crate::limits;
@@ -69,21 +69,27 @@ impl Shard {
 
     /// A subscriber comes: into presence, and it is told where it stands.
     pub(super) fn enter_owned(&mut self, channel: &Arc<str>, entry: Entry) -> Entered {
-        if let Some(member) = entry.member {
+        let mut entered = Entered::default();
+        if entry.is_positioned {
+            let meta_ttl = self.meta_ttl(channel);
+            let stream = self.store.stream(channel, meta_ttl, self.now.mono, &mut self.random);
+            entered.top = Some(stream.top());
+            if let Some(since) = entry.since {
+                recover(&mut self.ranges, channel, stream, &since, self.now.mono, &mut entered);
+            }
+        }
+        if let Some(member) = entry.member.filter(|_| !entered.is_refused) {
             self.counters.actions.add(Action::AddPresence);
             self.store.enter(channel, member);
             self.store_gauges();
         }
-        if !entry.is_positioned {
-            return Entered::default();
-        }
-        let meta_ttl = self.meta_ttl(channel);
-        let stream = self.store.stream(channel, meta_ttl, self.now.mono, &mut self.random);
-        let mut entered = Entered { top: Some(stream.top()), ..Entered::default() };
-        if let Some(since) = entry.since {
-            recover(&mut self.ranges, channel, stream, &since, self.now.mono, &mut entered);
-        }
         entered
+    }
+
+    /// Something that presence tells of a client has changed.
+    pub(super) fn renew_owned(&mut self, channel: &str, member: Member) {
+        self.counters.actions.add(Action::AddPresence);
+        self.store.renew(channel, member);
     }
 
     /// A subscriber has left.
@@ -180,6 +186,7 @@ fn recover(ranges: &mut Ranges, channel: &Arc<str>, stream: &Stream, since: &Sin
             // Who does not want the publications is told about them however many they are.
             let limit = if wants_any { since.publications_max } else { usize::MAX };
             entered.is_recovered = stream.recovers(&since.position, limit);
+            entered.is_refused = since.is_strict && !entered.is_recovered;
             if !entered.is_recovered || !wants_any {
                 return;
             }

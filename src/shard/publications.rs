@@ -1,7 +1,7 @@
 //! The path of a publication: to the owner of its channel, there into history and frames, from there to every core that
 //! listens.
 
-use super::message::{Delta, Frames, Rendered};
+use super::message::{Delta, Frames, Kept, Rendered};
 use super::{Message, Shard};
 use crate::api::Post;
 use crate::channel::Position;
@@ -10,7 +10,8 @@ use crate::channel::store::{Appended, Keeping};
 use crate::counters::Counters;
 use crate::hub::Output;
 use crate::hub::audiences::Group;
-use crate::id::Ticket;
+use crate::hub::tracked::Tracked;
+use crate::id::{ChannelKey, Ticket};
 use crate::proto::client::Publication;
 use crate::protocol::code::Disconnect;
 use crate::protocol::command::Protocol;
@@ -19,6 +20,7 @@ use crate::protocol::frame::{Feed, Rendition};
 use crate::protocol::{delta, payload, push};
 use bytes::Bytes;
 use smallvec::SmallVec;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// What became of a post.
@@ -65,11 +67,11 @@ impl Shard {
                 if position.offset == 1 {
                     post.publication.epoch = position.epoch.to_string();
                 }
-                self.hand_out(&post, base.as_ref());
+                self.hand_out(&post, Some(&position), base.as_ref());
                 Some(position)
             }
             None => {
-                self.hand_out(&post, None);
+                self.hand_out(&post, None, None);
                 None
             }
         };
@@ -91,9 +93,9 @@ impl Shard {
         Some((appended, base))
     }
 
-    /// Encodes and sends to whoever listens. `base`: the publication that was handed out before this one, which those
-    /// with deltas have.
-    fn hand_out(&mut self, post: &Post, base: Option<&Bytes>) {
+    /// Encodes and sends to whoever listens. `position`: where it is kept; `base`: the publication that was handed out
+    /// before this one, which those with deltas have.
+    fn hand_out(&mut self, post: &Post, position: Option<&Position>, base: Option<&Bytes>) {
         self.counters.publications_received.add(1);
         let Some((name, interest)) = self.store.listeners(&post.channel) else {
             return self.counters.publications_without_listener.add(1);
@@ -101,6 +103,7 @@ impl Shard {
         let (name, interest) = (name.clone(), interest.clone());
         let mut frames = Frames::default();
         frames.tags = self.tags(post);
+        frames.kept = position.map(|position| Kept { position: position.clone(), at: self.now.mono });
         for protocol in Protocol::ALL {
             let renditions = Rendition::of(protocol, |rendition| interest.wants(rendition));
             if !renditions.is_empty() {
@@ -200,8 +203,13 @@ impl Shard {
 
     /// Marks the listeners of this core, each group with a filter only when the publication passes it.
     pub(super) fn deliver(&mut self, channel: &str, frames: &Frames) {
-        let Some(listeners) = self.registry.listeners(channel) else { return };
-        let mut marker = Marker { output: &mut self.output, counters: &self.counters, verdicts: &mut self.verdicts };
+        let Some(key) = self.registry.find(channel) else { return };
+        if frames.kept.as_ref().is_some_and(|kept| !self.follows(key, kept)) {
+            return;
+        }
+        let Some((listeners, tracked)) = self.registry.audiences(key) else { return };
+        let (output, counters, verdicts) = (&mut self.output, &self.counters, &mut self.verdicts);
+        let mut marker = Marker { output, counters, verdicts, lost: lost(tracked) };
         let (no_tags, tags) = (Tags::new(), frames.tags.as_deref());
         let passes = |group: &&Group| group.filter.matches(tags.unwrap_or(&no_tags));
         let groups: SmallVec<[&Group; 8]> = listeners.groups().filter(passes).collect();
@@ -211,14 +219,15 @@ impl Shard {
         }
         drop(groups);
         if frames.has_deltas() {
-            self.deliver_deltas(channel, frames);
+            self.deliver_deltas(key, frames);
         }
     }
 
     /// Marks the listeners with deltas: those who have the publication before this one get the patch, others the whole.
-    fn deliver_deltas(&mut self, channel: &str, frames: &Frames) {
-        let Some(listeners) = self.registry.listeners(channel) else { return };
-        let mut marker = Marker { output: &mut self.output, counters: &self.counters, verdicts: &mut self.verdicts };
+    fn deliver_deltas(&mut self, key: ChannelKey, frames: &Frames) {
+        let Some((listeners, tracked)) = self.registry.audiences(key) else { return };
+        let (output, counters, verdicts) = (&mut self.output, &self.counters, &mut self.verdicts);
+        let mut marker = Marker { output, counters, verdicts, lost: lost(tracked) };
         for (rendition, delta) in frames.deltas() {
             let [ready, fresh] = listeners.patched(rendition);
             match &delta.patch {
@@ -229,7 +238,7 @@ impl Shard {
                 None => marker.mark(&delta.whole, ready.into_iter().chain(fresh)),
             }
         }
-        self.registry.make_ready(channel);
+        self.registry.make_ready(key);
     }
 
     /// Marks those listeners of this core who want to know of joins and leaves; filters do not concern them.
@@ -250,11 +259,23 @@ struct Marker<'a> {
     output: &'a mut Output,
     counters: &'a Counters,
     verdicts: &'a mut Vec<(u32, Disconnect)>,
+    /// Those who have missed something and get nothing more; `None`: nobody has.
+    lost: Option<&'a BTreeSet<u32>>,
+}
+
+fn lost(tracked: Option<&Tracked>) -> Option<&BTreeSet<u32>> {
+    tracked.map(Tracked::lost).filter(|lost| !lost.is_empty())
 }
 
 impl Marker<'_> {
     /// One frame for several audiences. Those who cannot have it are disconnected.
     fn mark<'b>(&mut self, rendered: &Rendered, audiences: impl Iterator<Item = &'b [u32]>) {
+        let Some(lost) = self.lost else { return self.mark_all(rendered, audiences) };
+        let others: Vec<u32> = audiences.flatten().filter(|index| !lost.contains(index)).copied().collect();
+        self.mark_all(rendered, [&others[..]].into_iter());
+    }
+
+    fn mark_all<'b>(&mut self, rendered: &Rendered, audiences: impl Iterator<Item = &'b [u32]>) {
         match rendered {
             Rendered::Frame { block, bytes } => {
                 let frame = self.output.frame_id();

@@ -255,6 +255,10 @@ impl Shard {
                     self.ask_outside(slot, *ask);
                     return After::Nothing;
                 }
+                Flow::Present(members) => {
+                    self.present(client, members);
+                    return After::Nothing;
+                }
                 Flow::Ping => {
                     let (identity, block) = &self.pings[rendition.index()];
                     self.output.queue_shared(slot.index, *identity, block);

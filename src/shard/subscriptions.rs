@@ -20,6 +20,8 @@ use std::sync::Arc;
 pub(super) enum Listened {
     /// It may be placed.
     Ready(ChannelKey, Option<Entered>),
+    /// The owner does not let it in.
+    Refused(ChannelKey),
     /// It waits for the owner's answer to this question, or to the wish.
     Waits(Option<Ticket>),
 }
@@ -32,6 +34,10 @@ impl Shard {
         for wanted in channels {
             let asks = wanted.features.needs_owner();
             let pending = match self.listen_one(slot, client, &wanted, asks) {
+                Listened::Refused(key) => {
+                    self.release(key);
+                    continue;
+                }
                 Listened::Ready(key, entered) => {
                     let joined = Some(self.place(slot, client, key, &wanted, entered));
                     Pending { wanted, ticket: None, joined }
@@ -94,6 +100,7 @@ impl Shard {
             None => confirmed.map(|(key, _)| key),
         };
         match key {
+            Some(key) if entered.as_ref().is_some_and(|entered| entered.is_refused) => Listened::Refused(key),
             Some(key) => Listened::Ready(key, entered),
             None => unreachable!("it waited for this core alone"),
         }
@@ -111,8 +118,10 @@ impl Shard {
         let rendition = client.session.rendition();
         let former = client.session.take_subscription(&wanted.channel);
         if let Some(former) = &former {
-            self.leave_seat(former.key, former.feed(rendition), former.seat);
+            self.leave_seat(former.key, former.feed(rendition), former.seat, former.features.positioned);
         }
+        let top = entered.as_ref().and_then(|entered| entered.top.as_ref());
+        top.into_iter().for_each(|top| self.begin_position(key, top));
         let seat = self.take_seat(slot, key, rendition, wanted, entered.as_ref());
         self.counters.actions.add(Action::AddSubscription);
         self.counters.subscriptions_accepted.add(1);
@@ -187,7 +196,10 @@ impl Shard {
             return self.put(conn);
         };
         if let Some(mut listening) = client.listening.take_if(|listening| listening.waits_for(ticket)) {
-            if let Some(pending) = listening.channels.iter_mut().find(|pending| pending.ticket == Some(ticket)) {
+            if entered.is_refused {
+                listening.channels.retain(|pending| pending.ticket != Some(ticket));
+                self.release(key);
+            } else if let Some(pending) = listening.channels.iter_mut().find(|pending| pending.ticket == Some(ticket)) {
                 pending.joined = Some(self.place(slot, client, key, &pending.wanted, Some(entered)));
             }
             let is_complete = listening.is_complete();
@@ -208,7 +220,8 @@ impl Shard {
 
     /// Takes a subscription out of its audience and tells the owner what that means for others.
     pub(super) fn leave(&mut self, client: &Client, subscription: &Subscription) {
-        self.leave_seat(subscription.key, subscription.feed(client.session.rendition()), subscription.seat);
+        let feed = subscription.feed(client.session.rendition());
+        self.leave_seat(subscription.key, feed, subscription.seat, subscription.features.positioned);
         self.release(subscription.key);
         // A client that was refused at the end of its `connect` was not announced.
         let is_announced = subscription.features.join_leave && client.is_counted;
@@ -220,7 +233,10 @@ impl Shard {
         self.gauges();
     }
 
-    fn leave_seat(&mut self, key: ChannelKey, feed: Feed, seat: Seat) {
+    fn leave_seat(&mut self, key: ChannelKey, feed: Feed, seat: Seat, is_positioned: bool) {
+        if is_positioned {
+            self.registry.untrack(key, feed, seat);
+        }
         self.counters.actions.add(Action::RemoveSubscription);
         let moved = self.registry.leave(key, feed, seat);
         self.reseat(key, moved);
@@ -255,7 +271,7 @@ impl Shard {
         let rendition = client.session.rendition();
         if let Some(joined) = &pending.joined {
             let feed = pending.wanted.features.feed(rendition);
-            self.leave_seat(joined.key, feed, joined.seat);
+            self.leave_seat(joined.key, feed, joined.seat, pending.wanted.features.positioned);
             self.release(joined.key);
         }
         // The owner may have entered it already, or will before it hears of this.
@@ -274,6 +290,26 @@ impl Shard {
         }
         self.departures.add(owner);
         self.send(owner, Message::Depart { channel: channel.clone(), departure: Box::new(departure) });
+    }
+
+    /// Presence is told what has changed of a client.
+    pub(super) fn present(&mut self, client: &mut Client, members: Vec<(Arc<str>, Member)>) {
+        for (channel, member) in members {
+            // An entry that is under way belongs to a newer subscription.
+            if is_entering(client, &channel) {
+                continue;
+            }
+            let owner = self.shared.placement.owner(&channel);
+            if owner == self.core {
+                self.renew_owned(&channel, member);
+            } else {
+                self.send(owner, Message::Renew { channel, member: Box::new(member) });
+            }
+        }
+        if client.listening.is_some() || !client.grants.is_empty() {
+            // But it may say what was true when it was asked for.
+            client.session.present_later(self.now.mono, &self.policy.client);
+        }
     }
 
     /// Lets others know that a client has come.

@@ -45,6 +45,7 @@ const CODES: &[(Kind, u32, &str)] = &[
     (Kind::Disconnect, 3507, "F10 a token without a user where that is not allowed"),
     (Kind::Disconnect, 3508, "F115 nobody takes asynchronous messages"),
     (Kind::Unsubscribe, 2000, "F125 the backend ends a subscription"),
+    (Kind::Unsubscribe, 2500, "many_subscribers_are_told_in_slices_and_get_nothing_out_of_order_meanwhile"),
     (Kind::Unsubscribe, 2501, "F124 an expired subscription ends and the connection stays"),
 ];
 
