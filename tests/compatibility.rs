@@ -191,6 +191,18 @@ const ROWS: &[Row] = &[
     ),
     (
         "Client protocol",
+        "a `sub_refresh` with an expired token is answered `{}` and changes nothing",
+        Differs("in Centrifugo it takes the expiry of the subscription away"),
+        "F122 an expired token leaves a subscription as it was",
+    ),
+    (
+        "Client protocol",
+        "a `refresh` with a token without expiry ends the expiry of the connection",
+        Differs("in Centrifugo the former deadline stays in force"),
+        "F119 a token without expiry ends the expiry of the connection",
+    ),
+    (
+        "Client protocol",
         "several commands in one message; replies in their order",
         Works,
         "F22 two commands in one message",

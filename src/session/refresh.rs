@@ -38,7 +38,8 @@ impl Session {
             self.inform(claims.info, cx);
         }
         let mut result = RefreshResult::default();
-        // A token without expiry leaves the former deadline in force, as in Centrifugo.
+        // A token without expiry takes the former deadline away; in Centrifugo that stays in force.
+        self.deadlines.never_expires();
         if claims.expire_at > 0 && !cx.policy.client.insecure {
             let left = time_until(claims.expire_at, cx.now) + cx.policy.client.expired_close_delay;
             self.deadlines.expires(cx.now.mono, left);
@@ -69,8 +70,8 @@ impl Session {
                 return self.error(id, Error::UNKNOWN_CHANNEL);
             }
             Ok(claims) if self.is_for_us(&claims, &request.channel) => claims,
-            // An expired token is taken for one that says nothing: neither expiry nor information, as in Centrifugo.
-            Err(TokenError::Expired) => SubscriptionClaims::default(),
+            // Answered as in Centrifugo, where it ends the expiry of the subscription; here it changes nothing.
+            Err(TokenError::Expired) => return sub_refreshed(id, SubRefreshResult::default()),
             Err(TokenError::Needs(need)) => {
                 return self.wait_for(id, *need, Held::SubRefresh(Box::new(request.clone())));
             }
@@ -93,9 +94,7 @@ impl Session {
             self.deadlines.subscription_expires(expiry);
             (result.expires, result.ttl) = (true, ttl(claims.expire_at, cx.now));
         }
-        let mut reply = reply_to(id);
-        reply.sub_refresh = Some(result);
-        Flow::Reply(Box::new(reply))
+        sub_refreshed(id, result)
     }
 
     /// True when a subscription token was made for this channel, user and client.
@@ -103,4 +102,10 @@ impl Session {
         let client_fits = claims.client.is_empty() || self.client.is(&claims.client);
         claims.channel == channel && claims.user == *self.user && client_fits
     }
+}
+
+fn sub_refreshed(id: u32, result: SubRefreshResult) -> Flow {
+    let mut reply = reply_to(id);
+    reply.sub_refresh = Some(result);
+    Flow::Reply(Box::new(reply))
 }
