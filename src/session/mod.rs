@@ -22,12 +22,16 @@ pub mod connect;
 pub mod deadlines;
 pub mod flow;
 pub mod grant;
+pub mod history;
 pub mod outside;
 pub mod policy;
+pub mod presence;
+pub mod presence_stats;
 pub mod publish;
 pub mod refresh;
+pub mod rpc;
+pub mod sub_refresh;
 pub mod subscribe;
-pub mod unserved;
 pub mod unsubscribe;
 
 pub use deadlines::Deadlines;
@@ -236,9 +240,10 @@ impl Session {
             Kind::PresenceStats(request) => self.presence_stats(id, &request.channel, cx),
             Kind::History(request) => self.history(id, &request, cx),
             Kind::Refresh(request) => self.refresh(id, &request.token, Said::Nothing, cx),
-            Kind::SubRefresh(request) if request.r#type == 0 => self.sub_refresh(id, &request, Said::Nothing, cx),
+            Kind::SubRefresh(request) => self.sub_refresh(id, &request, Said::Nothing, cx),
+            Kind::Rpc(request) => self.rpc(id, &request.method, cx),
+            // Nobody takes asynchronous messages (client-protocol 3.8).
             Kind::Send(_) => Flow::Disconnect(Disconnect::NOT_AVAILABLE),
-            other => self.unserved(id, &other, cx),
         }
     }
 
