@@ -6,6 +6,7 @@ mod common;
 use common::pure::{Pure, START_UNIX};
 use common::server::parse_answer;
 use common::ws::{Arrival, DEFLATE, Peer, upgrade};
+use corecast::config::settings::Settings;
 use corecast::shard::Shard;
 use corecast::wire::websocket::Opcode;
 use serde_json::{Value, json};
@@ -16,13 +17,17 @@ const OPEN: &str = r#"{"name": "open", "allow_subscribe_for_client": true, "allo
 
 /// A configuration: anonymous clients may connect, one open namespace, and on top of it what a test is about.
 fn world(extra: Value) -> Pure {
+    Pure::new(&settings(extra), 2)
+}
+
+fn settings(extra: Value) -> Settings {
     let mut config = json!({
         "client": {"allow_anonymous_connect_without_token": true, "token": {"hmac_secret_key": "secret"}},
         "http_api": {"key": "k"},
         "channel": {"namespaces": [serde_json::from_str::<Value>(OPEN).expect("JSON")]},
     });
     merge(&mut config, extra);
-    Pure::new(&common::load(&config.to_string()), 2)
+    common::load(&config.to_string())
 }
 
 fn merge(into: &mut Value, from: Value) {
@@ -380,6 +385,22 @@ fn one_connection_of_a_user_replaces_another_where_users_are_listed() {
         let end = if presence { "3504 connection limit" } else { "" };
         assert_eq!(heard.map(|lines| lines.concat()), [end, ""], "with presence: {presence}");
     }
+}
+
+#[test]
+fn a_reload_begins_and_ends_personal_channels() {
+    let mut pure = world(json!({}));
+    let mut before = Client::plain(&mut pure);
+    assert!(!before.connect(&mut pure, token_of("42")).contains("subs"));
+    let sole = json!({"enabled": true, "personal_channel_namespace": "listed", "single_connection": true});
+    pure.reload(&settings(personal(sole)));
+    let mut after = Client::plain(&mut pure);
+    assert!(after.connect(&mut pure, token_of("42")).contains(r##""subs":{"listed:#42":{}}"##));
+    assert_eq!(before.hear(&mut pure), ["3504 connection limit"], "whatever it is subscribed to");
+    pure.reload(&settings(json!({})));
+    let mut last = Client::plain(&mut pure);
+    assert!(!last.connect(&mut pure, token_of("42")).contains("subs"));
+    assert!(after.hear(&mut pure).is_empty() && last.hear(&mut pure).is_empty());
 }
 
 #[test]

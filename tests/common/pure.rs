@@ -168,6 +168,15 @@ impl Pure {
         }
     }
 
+    /// The configuration was read again.
+    pub fn reload(&mut self, settings: &Settings) {
+        let policy = Arc::new(Policy::new(settings).expect("good settings"));
+        for shard in &mut self.shards {
+            shard.handle(self.now, Event::Message(Message::Reload(policy.clone())));
+        }
+        self.settle();
+    }
+
     /// The process is told to stop.
     pub fn stop(&mut self) {
         for message in [Message::Stop, Message::End] {
