@@ -8,11 +8,13 @@ use common::server::parse_answer;
 use common::ws::{Arrival, Peer, upgrade};
 use corecast::id::Core;
 use corecast::limits::ACTS_PER_SLICE;
+use corecast::session::Policy;
 use corecast::shard::{Message, Placement};
 use corecast::wire::websocket::Opcode;
 use serde_json::{Value, json};
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 const CORES: usize = 2;
@@ -22,8 +24,8 @@ const OWNER: usize = 1;
 const UNSUBSCRIBED: &str = "\"unsubscribe\":{\"code\":2500,\"reason\":\"insufficient state\"}";
 const DISCONNECTED: &str = "3010 insufficient state";
 
-/// Two cores without pings, and a channel of the namespace whose owner is not the core of the clients.
-fn world(namespace: &str, client: Value) -> (Pure, String) {
+/// The rules of all tests, without pings.
+fn rules(client: &Value) -> Value {
     let mut config = json!({
         "client": {"allow_anonymous_connect_without_token": true, "ping_interval": "-1s", "pong_timeout": "-2s",
             "token": {"hmac_secret_key": "secret"}},
@@ -44,10 +46,15 @@ fn world(namespace: &str, client: Value) -> (Pure, String) {
     for (key, value) in client.as_object().expect("an object") {
         config["client"][key] = value.clone();
     }
+    config
+}
+
+/// Two cores, and a channel of the namespace whose owner is not the core of the clients.
+fn world(namespace: &str, client: Value) -> (Pure, String) {
     let placement = Placement::new(1, CORES);
     let mut names = (0..).map(|n| format!("{namespace}:{n}"));
     let channel = names.find(|name| placement.owner(name) == Core(OWNER as u16)).expect("one of them");
-    (Pure::new(&common::load(&config.to_string()), CORES), channel)
+    (Pure::new(&common::load(&rules(&client).to_string()), CORES), channel)
 }
 
 /// Connections take the cores in turn.
@@ -219,8 +226,9 @@ fn a_silent_channel_is_checked_and_one_in_order_is_left_alone() {
     let mut client = Client::subscribed(&mut pure, &channel, json!({}));
     publish(&mut pure, &channel, 1);
     client.hear(&mut pure);
+    api(&mut pure, "history_remove", &json!({"channel": channel}));
     pure.advance(seconds(500));
-    assert_eq!(client.hear(&mut pure), "");
+    assert_eq!(client.hear(&mut pure), "", "removed history keeps its position");
     lose(&mut pure, is_delivery);
     publish(&mut pure, &channel, 2);
     pure.advance(seconds(61));
@@ -260,6 +268,50 @@ fn a_stream_that_the_owner_has_lost_ends_subscriptions() {
     assert!(client.subscribe(&mut pure, &channel, json!({})).contains("\"positioned\":true"));
     publish(&mut pure, &channel, 1);
     assert!(client.hear(&mut pure).contains("\"offset\":1"), "in the new stream");
+}
+
+/// Other rules on all cores; with or without history in the first namespace.
+fn reload(pure: &mut Pure, history_size: usize) {
+    let mut config = rules(&json!({}));
+    let hist = &mut config["channel"]["namespaces"][0];
+    hist["history_size"] = history_size.into();
+    hist["history_ttl"] = if history_size > 0 { "90s" } else { "0s" }.into();
+    hist["force_recovery"] = (history_size > 0).into();
+    let policy = Arc::new(Policy::new(&common::load(&config.to_string())).expect("good settings"));
+    (0..CORES).for_each(|core| pure.tell(core, Message::Reload(policy.clone())));
+}
+
+#[test]
+fn a_reload_that_drops_history_ends_its_positions() {
+    let (mut pure, channel) = world("hist", json!({}));
+    let mut client = Client::subscribed(&mut pure, &channel, json!({}));
+    let epoch = publish(&mut pure, &channel, 1);
+    client.hear(&mut pure);
+    reload(&mut pure, 0);
+    pure.advance(seconds(61));
+    assert!(client.hear(&mut pure).contains(UNSUBSCRIBED));
+    assert_eq!(client.subscribe(&mut pure, &channel, json!({})), r#"{"id":2,"subscribe":{}}"#);
+    client.say(&mut pure, json!({"id": 3, "unsubscribe": {"channel": channel}}));
+    // What nobody could recover must not look recovered when the rules change back.
+    api(&mut pure, "publish", &json!({"channel": channel, "data": {}}));
+    reload(&mut pure, 100);
+    let reply = client.subscribe(&mut pure, &channel, json!({"recover": true, "offset": 1, "epoch": epoch}));
+    assert!(reply.contains("\"was_recovering\":true") && !reply.contains("\"recovered\""), "{reply}");
+}
+
+#[test]
+fn history_that_was_dropped_for_a_moment_begins_anew() {
+    let (mut pure, channel) = world("hist", json!({}));
+    let mut client = Client::subscribed(&mut pure, &channel, json!({}));
+    publish(&mut pure, &channel, 1);
+    client.hear(&mut pure);
+    reload(&mut pure, 0);
+    api(&mut pure, "publish", &json!({"channel": channel, "data": {"n": 7}}));
+    assert!(client.hear(&mut pure).contains("\"n\":7"), "without history it is still delivered");
+    reload(&mut pure, 100);
+    publish(&mut pure, &channel, 1);
+    let heard = client.hear(&mut pure);
+    assert!(heard.contains(UNSUBSCRIBED) && !heard.contains("\"pub\""), "{heard}");
 }
 
 #[test]

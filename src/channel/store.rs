@@ -204,6 +204,15 @@ impl Store {
         Some(self.channels.get(channel)?.state.as_ref()?.stream.as_ref()?.top())
     }
 
+    /// Forgets the stream of a channel if anything was kept in it: the next use begins another.
+    pub fn end_stream(&mut self, channel: &str) {
+        let Some(state) = self.channels.get_mut(channel).and_then(|entry| entry.state.as_mut()) else { return };
+        let Some(stream) = state.stream.take_if(|stream| stream.top().offset > 0) else { return };
+        self.totals.publications -= stream.len();
+        self.totals.bytes -= stream.bytes();
+        self.tidy(channel);
+    }
+
     /// A page of the channel's history, with the position of its top.
     pub fn read(
         &mut self,

@@ -132,6 +132,8 @@ pub struct Shard {
     core: Core,
     shared: Arc<Shared>,
     policy: Arc<Policy>,
+    /// The rules are not those of the start: channels may have history of former ones.
+    has_reloaded: bool,
     counters: Arc<Counters>,
     now: Now,
     started: Mono,
@@ -196,6 +198,7 @@ impl Shard {
             core,
             counters,
             policy,
+            has_reloaded: false,
             shared,
             now,
             started: now.mono,
@@ -529,7 +532,10 @@ impl Shard {
             Message::Claim { user, client } => self.claimed(&user, client),
             Message::Displace { user, except } => self.displace(&user, except),
             Message::Outside { ticket, answer } => self.outside_answered(ticket, &answer),
-            Message::Reload(policy) => self.policy = policy,
+            Message::Reload(policy) => {
+                self.policy = policy;
+                self.has_reloaded = true;
+            }
             Message::Stop => self.stop(),
             Message::End => self.end(),
         }

@@ -6,7 +6,8 @@
 //! positioned subscribers on this core get nothing more of it: they are told 2500, or 3010 where the server made the
 //! subscription, and recover. Others go on.
 //!
-//! The owner also compares what it sends to this core with what this core believes to have asked for.
+//! The owner also compares what it sends to this core with what this core believes to have asked for. A channel that keeps
+//! history no more since a reload has no positions either: its stream ends.
 
 use super::message::Kept;
 use super::{Message, Shard};
@@ -152,6 +153,10 @@ impl Shard {
         if self.store.feeds_of(channel, from) != feeds {
             self.listen_owned(channel, from, feeds);
             return None;
+        }
+        let keeps = |shard: &Shard| shard.policy.rules.namespace(channel).is_some_and(|n| n.retention().is_some());
+        if self.has_reloaded && !keeps(self) {
+            self.store.end_stream(channel);
         }
         self.store.top(channel)
     }

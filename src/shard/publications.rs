@@ -85,7 +85,14 @@ impl Shard {
     /// Keeps a publication in the history of its channel, if it has one. Also returns what a patch may be made against.
     fn keep(&mut self, post: &Post, version_epoch: &str) -> Option<(Appended, Option<Bytes>)> {
         let namespace = self.policy.rules.namespace(&post.channel)?;
-        let keeping = Keeping { retention: namespace.retention()?, meta_ttl: namespace.meta_ttl(), version_epoch };
+        let Some(retention) = namespace.retention() else {
+            // What was kept under former rules would say to those who come back that they have missed nothing.
+            if self.has_reloaded {
+                self.store.end_stream(&post.channel);
+            }
+            return None;
+        };
+        let keeping = Keeping { retention, meta_ttl: namespace.meta_ttl(), version_epoch };
         let is_delta = post.delta || namespace.publishes_deltas();
         let base = if is_delta { self.store.base(&post.channel) } else { None };
         let appended = self.store.append(&post.channel, &post.publication, keeping, self.now.mono, &mut self.random);
