@@ -13,7 +13,7 @@ import centrifuge
 from documents import Documents, canonical
 from harness import CONFIG, HERE, KEY, OPEN, PATIENCE, Proxy, configured, expect, in_thread
 
-STORIES, ROUNDS = 5, 10
+STORIES, ROUNDS = 8, 10
 PUBLICATIONS_MAX = 12
 
 DELTA = {**OPEN, "history_size": 200, "history_ttl": "300s", "force_recovery": True, "allowed_delta_types": ["fossil"]}

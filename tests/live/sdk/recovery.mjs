@@ -110,10 +110,11 @@ export async function subscriptions_of_the_server_are_recovered(world) {
   expect('its publications', await world.publications(client.events, 2), numbers(1, 2));
 }
 
+const document = n => ({ n, text: 'жäé€😀 <&> '.repeat(20), changes: 'ю'.repeat(n) });
+const documents = (from, to) => numbers(from, to).map(([n]) => [n, document(n)]);
+
 export async function patches_go_on_behind_a_cut(world) {
   const [line, channel] = [new Line(), world.channel('delta')];
-  const document = n => ({ n, text: 'жäé€😀 <&> '.repeat(20), changes: 'ю'.repeat(n) });
-  const documents = (from, to) => numbers(from, to).map(([n]) => [n, document(n)]);
   const publish = async (from, to) => {
     for (let n = from; n <= to; n += 1) await world.publish(channel, document(n));
   };
@@ -129,6 +130,23 @@ export async function patches_go_on_behind_a_cut(world) {
   expect('the next', await world.publications(subscription.events, 5), documents(21, 25));
   const { numFullPayloads, numDeltaPayloads } = subscription.deltaStats();
   expect('whole documents and patches', [numFullPayloads, numDeltaPayloads], [2, 23]);
+}
+
+export async function patches_need_no_document_that_the_application_does_not_have(world) {
+  const channel = world.channel('delta');
+  const { epoch } = await world.publish(channel, document(1));
+  for (let n = 2; n <= 4; n += 1) await world.publish(channel, document(n));
+  const begin = async offset => {
+    const options = { delta: 'fossil', since: { offset, epoch } };
+    return world.subscribed(await world.connected(), channel, options);
+  };
+  const [behind, atTop] = [await begin(2), await begin(4)];
+  expect('both are recovered', [behind.told.recovered, atTop.told.recovered], [true, true]);
+  for (let n = 5; n <= 7; n += 1) await world.publish(channel, document(n));
+  expect('behind the top', await world.publications(behind.events, 5), documents(3, 7));
+  expect('at the top', await world.publications(atTop.events, 3), documents(5, 7));
+  const patches = [behind, atTop].map(one => one.deltaStats().numDeltaPayloads);
+  expect('patches', patches, [4, 2]);
 }
 
 export async function the_newest_publication_is_recovered_in_cache_mode(world) {
