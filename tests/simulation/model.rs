@@ -96,11 +96,20 @@ pub struct Model {
 
 /// Events by name.
 #[derive(Clone, Default, Debug)]
-pub struct Tally(pub BTreeMap<&'static str, usize>);
+pub struct Tally(pub BTreeMap<String, usize>);
+
+impl std::fmt::Display for Tally {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|(event, times)| writeln!(f, "{times:>10} {event}"))
+    }
+}
 
 impl Tally {
-    pub fn count(&mut self, event: &'static str, times: usize) {
-        *self.0.entry(event).or_default() += times;
+    pub fn count(&mut self, event: &str, times: usize) {
+        match self.0.get_mut(event) {
+            Some(sum) => *sum += times,
+            None => _ = self.0.insert(event.to_string(), times),
+        }
     }
 
     pub fn add(&mut self, other: &Tally) {

@@ -2,6 +2,7 @@
 
 use crate::calls::{Call, Caller};
 use crate::client::Client;
+use crate::faults::Fault;
 use crate::model::{Model, Moment};
 use crate::probe::Probe;
 use crate::realm;
@@ -94,6 +95,8 @@ pub struct World {
     queue: usize,
     /// How busy the cores are: whether they keep up with what happens.
     pub pace: usize,
+    /// A message that is going to be swallowed.
+    pub fault: Option<Fault>,
     pub trace: Vec<u64>,
 }
 
@@ -177,6 +180,7 @@ impl World {
             tokens: BTreeMap::new(),
             queue: random.random_range(1..=QUEUE_MAX),
             pace: random.random_range(1..=4),
+            fault: None,
             random,
             now,
             door,
@@ -321,6 +325,9 @@ impl World {
 
     /// Between two cores messages keep their order, as in the real mesh; between three they do not.
     fn dispatch(&mut self, from: usize, to: usize, message: Message) {
+        if self.swallows(from, to, &message) {
+            return;
+        }
         if self.nodes[from].spills[to].is_empty() && self.nodes[to].inbox.len() < self.queue {
             self.nodes[to].inbox.push_back(message);
         } else {
@@ -361,12 +368,16 @@ impl World {
     pub fn come_to_rest(&mut self) {
         self.links.iter_mut().for_each(|link| link.room = usize::MAX / 2);
         self.nodes.iter_mut().for_each(|node| node.stalled = 0);
-        for _ in 0..5_000 {
+        // Time does not pass, so who waits while nothing is on its way waits for ever.
+        let mut idle = 0;
+        while idle < 100 {
             self.close_what_was_shut();
             self.forget_refused_calls();
             (0..self.nodes.len()).for_each(|core| self.turn(core));
             let is_dirty = self.links.iter().any(|link| link.is_open && (link.is_watched || link.is_shut));
-            if self.nodes.iter().all(Node::is_quiet) && !is_dirty && self.is_answered() {
+            let is_quiet = self.nodes.iter().all(Node::is_quiet) && !is_dirty;
+            idle = if is_quiet { idle + 1 } else { 0 };
+            if is_quiet && self.is_answered() {
                 for _ in 0..2 {
                     (0..self.nodes.len()).for_each(|core| self.flush(core, usize::MAX / 2));
                 }
@@ -379,16 +390,8 @@ impl World {
         self.report_unrest();
     }
 
-    /// Nothing new happens, and yet somebody waits.
+    /// Nothing is on its way, and yet somebody waits.
     fn report_unrest(&self) -> ! {
-        for (core, node) in self.nodes.iter().enumerate() {
-            let spilled: usize = node.spills.iter().map(VecDeque::len).sum();
-            eprintln!(
-                "core {core}: {} in the inbox, {spilled} spilled, {} inputs",
-                node.inbox.len(),
-                node.sockets.len()
-            );
-        }
         let is_late = |client: &&Client| self.is_alive(client) && !client.is_answered();
         let late: Vec<usize> = self.clients.iter().filter(is_late).map(|client| client.link).collect();
         let unanswered: Vec<&str> = self.calls.iter().filter(|call| !call.is_over()).map(|call| call.method).collect();

@@ -1,0 +1,128 @@
+//! A fault of the mesh: one message between two cores is swallowed. No core does that; the checkers must notice when one
+//! did, or the protocol must bear it.
+
+use crate::model::Tally;
+use crate::world::World;
+use crate::{for_each, seeds};
+use corecast::shard::Message;
+use std::cell::Cell;
+use std::sync::Once;
+
+/// Runs for each kind of message.
+const SEEDS_MAX: u64 = 100;
+
+/// Kinds of messages between cores.
+const KINDS: [&str; 14] = [
+    "Listen",
+    "Listening",
+    "Enter",
+    "Entered",
+    "Arrive",
+    "Depart",
+    "Publish",
+    "Published",
+    "Deliver",
+    "DeliverJoins",
+    "AskOwner",
+    "Ask",
+    "Answered",
+    "Echo or Echoed",
+];
+
+fn kind(message: &Message) -> &'static str {
+    match message {
+        Message::Listen { .. } => "Listen",
+        Message::Listening { .. } => "Listening",
+        Message::Enter { .. } => "Enter",
+        Message::Entered { .. } => "Entered",
+        Message::Arrive { .. } => "Arrive",
+        Message::Depart { .. } => "Depart",
+        Message::Publish { .. } => "Publish",
+        Message::Published { .. } => "Published",
+        Message::Deliver { .. } => "Deliver",
+        Message::DeliverJoins { .. } => "DeliverJoins",
+        Message::AskOwner { .. } => "AskOwner",
+        Message::Ask { .. } => "Ask",
+        Message::Answered { .. } => "Answered",
+        Message::Echo { .. } | Message::Echoed(_) => "Echo or Echoed",
+        Message::Continue(_) | Message::Outside { .. } | Message::Reload(_) | Message::Stop | Message::End => "none",
+    }
+}
+
+/// The message that is swallowed: one of a kind, with so many before it.
+#[derive(Clone, Copy)]
+pub struct Fault {
+    pub kind: &'static str,
+    pub before: usize,
+}
+
+impl World {
+    /// True when the message is the one that is swallowed.
+    pub fn swallows(&mut self, from: usize, to: usize, message: &Message) -> bool {
+        let Some(fault) = self.fault.as_mut().filter(|fault| from != to && fault.kind == kind(message)) else {
+            return false;
+        };
+        if fault.before > 0 {
+            fault.before -= 1;
+            return false;
+        }
+        self.fault = None;
+        true
+    }
+}
+
+/// Panics of this thread say nothing.
+fn in_silence<T>(act: impl FnOnce() -> T + std::panic::UnwindSafe) -> std::thread::Result<T> {
+    thread_local!(static IS_SILENT: Cell<bool> = const { Cell::new(false) });
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let usual = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            if !IS_SILENT.get() {
+                usual(panic);
+            }
+        }));
+    });
+    IS_SILENT.set(true);
+    let result = std::panic::catch_unwind(act);
+    IS_SILENT.set(false);
+    result
+}
+
+/// What becomes of a run in which one message is swallowed: "borne", or what a checker says; `None`: there was none.
+fn run_with(seed: u64, fault: Fault) -> Option<String> {
+    let result = in_silence(|| {
+        let mut world = crate::begin(seed, if seed.is_multiple_of(2) { 2 } else { 5 });
+        world.fault = Some(fault);
+        crate::live(&mut world);
+        crate::judge(&mut world);
+        world.fault.is_none()
+    });
+    match result {
+        Ok(was_swallowed) => was_swallowed.then(|| "borne".to_string()),
+        Err(panic) => {
+            let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+            // What it is about, without who and where.
+            let words = text.unwrap_or_default().split(['[', '{', '\n']).next().unwrap_or_default().split(' ');
+            Some(words.filter(|word| !word.contains(|c: char| c.is_ascii_digit())).collect::<Vec<_>>().join(" "))
+        }
+    }
+}
+
+#[test]
+fn a_swallowed_message_is_noticed() {
+    let mut seeds = seeds();
+    seeds.end = seeds.end.min(seeds.start + SEEDS_MAX);
+    for kind in KINDS {
+        let tally = for_each(seeds.clone(), |seed| {
+            // Any of the first ones, most often an early one.
+            let choice = (seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40) as usize;
+            let mut tally = Tally::default();
+            let outcome = run_with(seed, Fault { kind, before: (choice % 4) * (choice / 4 % 12) });
+            outcome.into_iter().for_each(|outcome| tally.count(&outcome, 1));
+            tally
+        });
+        println!("{kind} is swallowed:\n{tally}");
+        assert!(tally.0.keys().any(|outcome| outcome != "borne"), "nobody notices when {kind} is swallowed");
+    }
+}
