@@ -45,7 +45,8 @@ fn kind(message: &Message) -> &'static str {
         Message::Ask { .. } => "Ask",
         Message::Answered { .. } => "Answered",
         Message::Echo { .. } | Message::Echoed(_) => "Echo or Echoed",
-        Message::Continue(_) | Message::Outside { .. } | Message::Reload(_) | Message::Stop | Message::End => "none",
+        // A core's own, the process's, or of options that no namespace here has.
+        _ => "another",
     }
 }
 

@@ -13,6 +13,7 @@
 //! | history and publishers' positions are the order; a repeat of a key gets the first position | `check_history` |
 //! | presence, its figures and `channels` are who is subscribed; joins before leaves | `check_presence` |
 //! | an effect of the API is seen behind its answer on any core | `probe` |
+//! | connections and subscriptions end when their time is over and not before; no end without a reason | `check_end` |
 //! | every call is answered | `calls` |
 //! | one swallowed message of the mesh is noticed, of each kind | `faults` |
 //! | nothing leaks: at rest nobody waits, without clients nothing is remembered | `Shard::check_at_rest`, `check_empty` |
@@ -34,6 +35,7 @@
 
 mod calls;
 mod check_delivery;
+mod check_end;
 mod check_history;
 mod check_presence;
 mod client;

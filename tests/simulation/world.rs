@@ -3,10 +3,10 @@
 use crate::calls::{Call, Caller};
 use crate::client::Client;
 use crate::faults::Fault;
-use crate::model::{Model, Moment};
+use crate::model::{Model, Moment, START};
 use crate::probe::Probe;
 use crate::realm;
-use corecast::clock::{Mono, Now, UnixMillis};
+use corecast::clock::{Mono, Now};
 use corecast::conn::Door;
 use corecast::counters::Counters;
 use corecast::hub::{Sent, Sink};
@@ -42,6 +42,8 @@ pub struct Link {
     bytes: Vec<u8>,
     is_watched: bool,
     is_shut: bool,
+    /// There was more to write than it had room for, some time.
+    pub was_full: bool,
     pub is_open: bool,
 }
 
@@ -115,6 +117,7 @@ impl Sink for Pipes<'_> {
         let n = bytes.len().min(link.room);
         link.room -= n;
         link.bytes.extend_from_slice(&bytes[..n]);
+        link.was_full |= n < bytes.len();
         if n < bytes.len() { Sent::Full(n) } else { Sent::Bytes(n) }
     }
 
@@ -155,7 +158,7 @@ impl World {
         let mut channels = realm::CHANNELS.to_vec();
         let last = channels.len() - 1;
         channels.retain(|channel| *channel == realm::CHANNELS[last] || random.random_range(0..3) > 0);
-        let now = Now { mono: Mono(0), wall: UnixMillis(1_790_000_000_000) };
+        let now = Now { mono: Mono(0), wall: START };
         let door = Door::Http(Arc::new(Routes::new(&shared.settings, Scope::All)));
         let node = |core| Node {
             shard: Shard::new(Core(core), shared.clone(), policy.clone(), u64::from(core) + seed, now),
@@ -204,8 +207,8 @@ impl World {
         let slot = Slot { index, generation: node.generations[index as usize] };
         node.owners[index as usize] = Some(self.links.len());
         node.sockets.push_back((slot, Input::Open));
-        let (bytes, is_watched, is_shut) = (Vec::new(), false, false);
-        self.links.push(Link { who, core, slot, room, bytes, is_watched, is_shut, is_open: true });
+        let (bytes, is_watched, is_shut, was_full) = (Vec::new(), false, false, false);
+        self.links.push(Link { who, core, slot, room, bytes, is_watched, is_shut, was_full, is_open: true });
         self.links.len() - 1
     }
 
@@ -354,7 +357,11 @@ impl World {
             let bytes = std::mem::take(&mut self.links[link].bytes);
             match self.links[link].who {
                 Who::Client(at) => {
+                    let was_open = self.clients[at].closed.is_none();
                     let answers = self.clients[at].receive(&bytes, &mut self.model);
+                    if let Some(code) = self.clients[at].closed.filter(|_| was_open) {
+                        self.check_end(at, code);
+                    }
                     if !answers.is_empty() && self.links[link].is_open {
                         self.send(link, answers);
                     }
