@@ -1,6 +1,7 @@
 //! Why connections end, and that those end whose time is over: never early, never a live one, never late.
 
 use crate::realm::{self, EXPIRING};
+use crate::stretch::Stretch;
 use crate::world::World;
 use std::time::Duration;
 
@@ -30,6 +31,11 @@ impl World {
             }
             // While it connects, what is broadcast waits elsewhere.
             3008 => (self.links[client.link].was_full || client.id.is_none()).then_some("slow readers"),
+            3010 => {
+                let is_lossy =
+                    |s: &&Stretch| s.is_server_side && !s.ended && client.has_missed(&s.channel, &self.model);
+                client.stretches.iter().find(is_lossy).map(|_| "connections told of a loss")
+            }
             3502 => client.is_stale(now).then_some("connections that took too long to connect"),
             3503 | 4001 => (!is_ours).then_some("connections ended by the backend"),
             3504 => {

@@ -38,6 +38,8 @@ struct Waiting {
 pub struct Client {
     pub peer: Peer,
     pub link: usize,
+    /// Where it is connected.
+    pub core: usize,
     pub user: String,
     /// Its id, once it is connected.
     pub id: Option<String>,
@@ -58,10 +60,11 @@ pub struct Client {
 }
 
 impl Client {
-    pub fn new(link: usize, user: &str, protobuf: bool) -> Client {
+    pub fn new(link: usize, core: usize, user: &str, protobuf: bool) -> Client {
         Client {
             peer: Peer::default(),
             link,
+            core,
             user: user.to_string(),
             id: None,
             protobuf,
@@ -148,6 +151,11 @@ impl Client {
 
     fn active_mut(&mut self, channel: &str) -> Option<&mut Stretch> {
         self.stretches.iter_mut().rev().find(|s| s.channel == channel).filter(|s| !s.ended)
+    }
+
+    /// A publication of the channel was lost on its way to the core of this client.
+    pub fn has_missed(&self, channel: &str, model: &Model) -> bool {
+        model.loss.as_ref().is_some_and(|(lossy, core)| lossy == channel && *core == self.core)
     }
 
     /// It has no connection, and has waited for so long.
@@ -334,6 +342,12 @@ impl Client {
                 let is_over = !stretch.is_server_side && self.has_expired_in(stretch, model.now);
                 assert!(is_over, "it has not expired: {stretch:?} at {:?}", model.now);
                 model.tally.count("subscriptions that expired", 1);
+            }
+            Some(2500) => {
+                let stretch = self.active(channel).expect("a subscription that has missed something");
+                let is_lossy = self.has_missed(channel, model) && !stretch.is_server_side && stretch.position.is_some();
+                assert!(is_lossy, "nothing was lost: {stretch:?}");
+                model.tally.count("subscriptions told of a loss", 1);
             }
             code => panic!("{channel}: no reason to end the subscription: {code:?}"),
         }

@@ -51,6 +51,7 @@ mod world;
 
 use model::Tally;
 use std::ops::Range;
+use std::panic::RefUnwindSafe;
 use std::sync::atomic::{AtomicU64, Ordering};
 use world::World;
 
@@ -102,13 +103,19 @@ fn judge(world: &mut World) {
 }
 
 /// Does `work` for each of the seeds, on all CPUs.
-fn for_each(seeds: Range<u64>, work: impl Fn(u64) -> Tally + Sync) -> Tally {
+fn for_each(seeds: Range<u64>, work: impl Fn(u64) -> Tally + Sync + RefUnwindSafe) -> Tally {
     let next = AtomicU64::new(seeds.start);
     let thread = || {
         let mut tally = Tally::default();
         loop {
             match next.fetch_add(1, Ordering::Relaxed) {
-                seed if seed < seeds.end => tally.add(&work(seed)),
+                seed if seed < seeds.end => match std::panic::catch_unwind(|| work(seed)) {
+                    Ok(of_seed) => tally.add(&of_seed),
+                    Err(panic) => {
+                        eprintln!("failing seed: CORECAST_SIM_SEED={seed}");
+                        std::panic::resume_unwind(panic);
+                    }
+                },
                 _ => return tally,
             }
         }
@@ -129,13 +136,7 @@ fn for_each(seeds: Range<u64>, work: impl Fn(u64) -> Tally + Sync) -> Tally {
 
 fn run_all(cores: usize) {
     let seeds = seeds();
-    let tally = for_each(seeds.clone(), |seed| match std::panic::catch_unwind(|| run(seed, cores)) {
-        Ok(world) => world.model.tally,
-        Err(panic) => {
-            eprintln!("failing seed: CORECAST_SIM_SEED={seed} ({cores} cores)");
-            std::panic::resume_unwind(panic);
-        }
-    });
+    let tally = for_each(seeds.clone(), |seed| run(seed, cores).model.tally);
     println!("{cores} cores, {} seeds:\n{tally}", seeds.end - seeds.start);
 }
 

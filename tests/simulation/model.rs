@@ -108,6 +108,8 @@ pub struct Model {
     pub removals: BTreeMap<String, Vec<Removal>>,
     /// Ends of connections that the backend has set or asked for at once, by user, in Unix seconds.
     pub expiries: BTreeMap<String, Vec<i64>>,
+    /// A publication of this channel was swallowed on its way to this core.
+    pub loss: Option<(String, usize)>,
     /// Subscriptions that the backend has made, by the number in their data.
     pub grants: Vec<Grant>,
     /// Calls that were answered, by method, and those that ran out of time.

@@ -13,6 +13,8 @@ pub const CHANNELS: [&str; 11] =
 pub const USERS: [&str; 3] = ["u0", "u1", "u2"];
 /// Users whose connections expire unless they are refreshed; calls of the API leave those alone.
 pub const EXPIRING: [&str; 2] = ["e0", "e1"];
+/// A silent channel is asked for its position after so long.
+pub const CHECK_DELAY: Duration = Duration::from_secs(3);
 /// A connection that has not connected by then is closed.
 pub const STALE_DELAY: Duration = Duration::from_secs(10);
 /// A connection lives so much longer than its token says, and a subscription than its own.
@@ -90,6 +92,7 @@ pub fn settings() -> Settings {
     settings.client.token.hmac_secret_key = SECRET.into();
     settings.client.queue_max_size = OUTBOX;
     settings.client.recovery_max_publication_limit = RECOVERY_MAX;
+    settings.client.channel_position_check_delay = CHECK_DELAY;
     settings.client.stale_close_delay = STALE_DELAY;
     settings.client.expired_close_delay = CLOSE_DELAY;
     settings.client.expired_sub_close_delay = SUB_CLOSE_DELAY;

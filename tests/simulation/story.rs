@@ -73,7 +73,7 @@ impl World {
     ) -> usize {
         let (at, core) = (self.clients.len(), self.any(self.nodes.len()));
         let link = self.open(Who::Client(at), core, room);
-        let mut client = Client::new(link, user, protobuf);
+        let mut client = Client::new(link, core, user, protobuf);
         if let Some(former) = former {
             client.succeed(&mut self.clients[former]);
         }
@@ -141,7 +141,7 @@ impl World {
 
     fn client_command(&mut self) {
         let Some(at) = self.some_client() else { return };
-        let client = std::mem::replace(&mut self.clients[at], Client::new(0, "", false));
+        let client = std::mem::replace(&mut self.clients[at], Client::new(0, 0, "", false));
         let channel = self.channel_for(&client);
         self.clients[at] = client;
         let (reads, wish, now) = (has_history(channel) && self.any(3) == 0, self.wish(channel), self.model.now);
@@ -208,6 +208,32 @@ impl World {
             _ => self.any(700),
         };
         self.pass_time(Duration::from_millis(millis as u64));
+    }
+
+    /// So much time passes that every core has asked where its channels stand.
+    pub fn wait_for_checks(&mut self) {
+        for _ in 0..3 {
+            self.pass_time(realm::CHECK_DELAY);
+            self.come_to_rest();
+        }
+    }
+
+    /// Everybody subscribes again to what it has lost.
+    pub fn resubscribe(&mut self) {
+        let present: Vec<usize> = (0..self.clients.len()).filter(|at| self.is_alive(&self.clients[*at])).collect();
+        for at in present {
+            let channels: Vec<String> = self.clients[at].known.keys().cloned().collect();
+            for channel in channels
+                .iter()
+                .filter(|channel| self.clients[at].active(channel).is_none())
+                .cloned()
+                .collect::<Vec<_>>()
+            {
+                let bytes = self.clients[at].subscribe(&channel, Wish::default(), 0, self.model.now);
+                self.send(self.clients[at].link, bytes);
+            }
+        }
+        self.come_to_rest();
     }
 
     /// Nothing that waits is left anywhere.
