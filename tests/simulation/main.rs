@@ -32,6 +32,26 @@
 //! | `Entered` tells a top that is one too low | 0 | a client has a gap |
 //! | a repeat of a key is told no position | 0 (5), 1 (1) | positions of a key differ |
 //! | a channel with listeners loses its position in time | 96 (1), 88 (2), 555 (5) | another epoch |
+//!
+//! Later, when clients came back more often (`faults`: one publication is lost):
+//!
+//! | change | seed (cores) | says |
+//! |---|---|---|
+//! | recovered lists are not filtered | 23 (1), 2 (2), 19 (5) | nobody wanted that |
+//! | publications are not filtered | 0 (1), 1 (2), 0 (5) | another order |
+//! | history lives twice as long | 0 | it was not kept any more |
+//! | history lives half as long | 69 (1), 176 (2), 832 (5) | it could have been recovered; too little in a page |
+//! | cache mode recovers nothing above offset 12 | 1 (1), 0 (2), 9 (5) | it could have been recovered |
+//! | every subscriber with deltas is ready for a patch | 0 (1), 3 (2), 2 (5) | a patch of nothing |
+//! | what is not kept does not interrupt the patches | 1 (1), 3 (2), 5 (5) | the base of the patch is another one |
+//! | one publication more than allowed is recovered | 9 (1), 8 (2), 34 (5) | more than may be recovered |
+//! | a subscription ends without grace | 3 (1), 4 (2), 2 (5) | it has not expired |
+//! | the end that `sub_refresh` sets has no timer | 1 (1), 1 (2), 2 (5) | a subscription was outlived |
+//! | the end of a granted subscription has no timer | 6 (1), 12 (2), 19 (5) | a subscription was outlived |
+//! | the end of a connection has no timer, by `connect` or by `refresh` | 0 | a token was outlived |
+//! | a core takes offset 9 for a gap | 0 | nothing was lost; an end without a reason |
+//! | a gap is not told | 0 (`faults`) | a gap |
+//! | no core asks for positions | 36 (`faults`) | a client is behind the top |
 
 mod calls;
 mod check_delivery;
