@@ -159,7 +159,7 @@ impl Session {
             ..ConnectResult::default()
         };
         if connecting.expire_at > 0 && !client.insecure {
-            self.deadlines.expires(cx.now.mono, time_until(connecting.expire_at, cx.now) + client.expired_close_delay);
+            self.deadlines.expires(cx.now.mono, time_until(connecting.expire_at, client.expired_close_delay, cx.now));
             (result.expires, result.ttl) = (true, ttl(connecting.expire_at, cx.now));
         }
         if !self.native_ping
@@ -230,8 +230,25 @@ pub(super) fn ttl(expire_at: i64, now: Now) -> u32 {
     expire_at.saturating_sub(now.wall.seconds()).clamp(0, TTL_SECONDS_MAX) as u32
 }
 
-/// From now to a time of day in whole seconds; zero when it has passed.
-pub(super) fn time_until(unix_seconds: i64, now: Now) -> Duration {
-    let millis = unix_seconds.saturating_mul(1000).saturating_sub(i64::try_from(now.wall.0).unwrap_or(i64::MAX));
+/// From now to the end of the grace behind a time of day in whole seconds; zero when it has passed. While an owner core
+/// was asked the time itself may have passed: that costs grace.
+pub(super) fn time_until(unix_seconds: i64, grace: Duration, now: Now) -> Duration {
+    let grace = i64::try_from(grace.as_millis()).unwrap_or(i64::MAX);
+    let end = unix_seconds.saturating_mul(1000).saturating_add(grace);
+    let millis = end.saturating_sub(i64::try_from(now.wall.0).unwrap_or(i64::MAX));
     Duration::from_millis(u64::try_from(millis).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::UnixMillis;
+
+    #[test]
+    fn a_time_that_has_passed_leaves_the_rest_of_its_grace() {
+        let at = |millis| Now { mono: Mono(0), wall: UnixMillis(millis) };
+        let left = |millis| time_until(100, Duration::from_secs(25), at(millis)).as_millis();
+        assert_eq!([99_500, 100_000, 102_300, 125_000, 200_000].map(left), [25_500, 25_000, 22_700, 0, 0]);
+        assert_eq!(time_until(i64::MAX, Duration::from_secs(1), at(0)), Duration::from_millis(i64::MAX as u64));
+    }
 }

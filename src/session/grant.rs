@@ -88,7 +88,7 @@ impl Session {
         debug_assert!(self.find(&grant.channel).is_none(), "the former one was taken out");
         let mut expiry = Mono::NEVER;
         if grant.expire_at > 0 {
-            expiry = cx.now.mono + time_until(grant.expire_at, cx.now) + cx.policy.client.expired_sub_close_delay;
+            expiry = cx.now.mono + time_until(grant.expire_at, cx.policy.client.expired_sub_close_delay, cx.now);
             self.deadlines.subscription_expires(expiry);
         }
         let subscription = Subscription {
@@ -130,7 +130,7 @@ impl Session {
         }
         let mut body = Refresh::default();
         if renewal.expire_at > 0 {
-            let left = time_until(renewal.expire_at, cx.now) + cx.policy.client.expired_close_delay;
+            let left = time_until(renewal.expire_at, cx.policy.client.expired_close_delay, cx.now);
             self.deadlines.expires(cx.now.mono, left);
             if !renewal.info.is_empty() {
                 self.inform(renewal.info.clone(), cx);

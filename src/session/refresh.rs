@@ -40,7 +40,7 @@ impl Session {
         // A token without expiry takes the former deadline away; in Centrifugo that stays in force.
         self.deadlines.never_expires();
         if claims.expire_at > 0 && !cx.policy.client.insecure {
-            let left = time_until(claims.expire_at, cx.now) + cx.policy.client.expired_close_delay;
+            let left = time_until(claims.expire_at, cx.policy.client.expired_close_delay, cx.now);
             self.deadlines.expires(cx.now.mono, left);
             (result.expires, result.ttl) = (true, ttl(claims.expire_at, cx.now));
         }

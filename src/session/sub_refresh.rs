@@ -51,7 +51,7 @@ impl Session {
         subscription.info = claims.info;
         subscription.expiry = Mono::NEVER;
         if claims.expire_at > 0 {
-            let left = time_until(claims.expire_at, cx.now) + cx.policy.client.expired_sub_close_delay;
+            let left = time_until(claims.expire_at, cx.policy.client.expired_sub_close_delay, cx.now);
             subscription.expiry = cx.now.mono + left;
             let expiry = subscription.expiry;
             self.deadlines.subscription_expires(expiry);

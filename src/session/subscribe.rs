@@ -154,7 +154,7 @@ impl Session {
         };
         let mut expiry = Mono::NEVER;
         if subscribing.expire_at > 0 {
-            expiry = cx.now.mono + time_until(subscribing.expire_at, cx.now) + cx.policy.client.expired_sub_close_delay;
+            expiry = cx.now.mono + time_until(subscribing.expire_at, cx.policy.client.expired_sub_close_delay, cx.now);
             self.deadlines.subscription_expires(expiry);
         }
         let subscription = Subscription {

@@ -280,7 +280,8 @@ impl World {
         }
         let mut expire_at = 0;
         if self.any(12) == 0 {
-            expire_at = self.now.wall.seconds() + 5 + self.any(10) as i64;
+            expire_at = self.now.wall.seconds() + 2 + self.any(10) as i64;
+            grant.expire_at = expire_at;
             body["expire_at"] = expire_at.into();
         }
         if self.any(3) == 0
@@ -307,12 +308,13 @@ impl World {
 
     fn refreshing(&mut self) {
         let (user, now) = (self.user(), self.now.wall.seconds());
-        let body = match self.any(4) {
-            0 => json!({ "user": user, "expire_at": now + 2 }),
-            1 => json!({ "user": user, "expire_at": 0 }),
-            2 if self.any(2) == 0 => json!({ "user": user, "expired": true }),
-            _ => json!({ "user": user, "expire_at": now + 1000, "info": { "i": now } }),
+        let (body, end) = match self.any(4) {
+            0 => (json!({ "user": user, "expire_at": now + 2 }), now + 2),
+            1 => (json!({ "user": user, "expire_at": 0 }), 0),
+            2 if self.any(2) == 0 => (json!({ "user": user, "expired": true }), -1),
+            _ => (json!({ "user": user, "expire_at": now + 1000, "info": { "i": now } }), now + 1000),
         };
+        self.model.expiries.entry(user.to_string()).or_default().push(end);
         self.call("refresh", body, Purpose::Other);
     }
 

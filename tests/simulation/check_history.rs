@@ -147,6 +147,7 @@ pub fn check_expiry(world: &mut World) {
     };
     world.pass_time(realm::HISTORY_TTL);
     world.come_to_rest();
+    world.check_expiries();
     for (channel, top) in tops.into_iter().filter(|(channel, _)| realm::has_history(channel)) {
         let call = world.call("history", json!({ "channel": channel, "limit": -1 }), Purpose::Look);
         world.come_to_rest();

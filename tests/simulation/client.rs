@@ -19,8 +19,10 @@ pub mod ws;
 use ws::{Arrival, Peer};
 
 enum Asked {
-    Connect(BTreeMap<String, (Option<Position>, Wish)>),
-    Subscribe(String, Option<Position>, Wish),
+    Connect(BTreeMap<String, (Option<Position>, Wish)>, i64),
+    Subscribe(String, Option<Position>, Wish, i64),
+    Refresh(i64),
+    SubRefresh(String, i64),
     Unsubscribe(String),
     Publish(String, Item),
     History(String),
@@ -36,12 +38,16 @@ struct Waiting {
 pub struct Client {
     pub peer: Peer,
     pub link: usize,
+    /// Where it is connected.
+    pub core: usize,
     pub user: String,
     /// Its id, once it is connected.
     pub id: Option<String>,
     /// Speaks Protobuf instead of JSON.
     protobuf: bool,
-    /// Closed by the server with this code.
+    /// Unix seconds at which the connection ends; 0: never.
+    expire_at: i64,
+    /// Closed by the server with this code, or refused with this error.
     pub closed: Option<u16>,
     ids: u64,
     /// Commands that wait for their replies, in order.
@@ -54,13 +60,15 @@ pub struct Client {
 }
 
 impl Client {
-    pub fn new(link: usize, user: &str, protobuf: bool) -> Client {
+    pub fn new(link: usize, core: usize, user: &str, protobuf: bool) -> Client {
         Client {
             peer: Peer::default(),
             link,
+            core,
             user: user.to_string(),
             id: None,
             protobuf,
+            expire_at: 0,
             closed: None,
             ids: 0,
             waiting: VecDeque::new(),
@@ -82,7 +90,7 @@ impl Client {
     }
 
     /// `subs`: channels that it wants with its connection; filters are for `subscribe` alone.
-    pub fn connect(&mut self, token: &str, subs: &[(&str, Wish)], now: Moment) -> Vec<u8> {
+    pub fn connect(&mut self, token: &str, until: i64, subs: &[(&str, Wish)], now: Moment) -> Vec<u8> {
         let mut body = json!({ "token": token, "subs": {} });
         let mut wishes = BTreeMap::new();
         for (channel, wish) in subs {
@@ -90,14 +98,30 @@ impl Client {
             body["subs"][channel] = request(since.as_ref(), wish);
             wishes.insert(channel.to_string(), (since, wish));
         }
-        self.command("connect", body, Asked::Connect(wishes), now)
+        self.command("connect", body, Asked::Connect(wishes, until), now)
     }
 
-    pub fn subscribe(&mut self, channel: &str, wish: Wish, now: Moment) -> Vec<u8> {
+    /// `until`: with a token that is good until then; 0: without one.
+    pub fn subscribe(&mut self, channel: &str, wish: Wish, until: i64, now: Moment) -> Vec<u8> {
         let since = self.known.remove(channel);
         let mut body = request(since.as_ref(), wish);
         body["channel"] = channel.into();
-        self.command("subscribe", body, Asked::Subscribe(channel.to_string(), since, wish), now)
+        if until > 0 {
+            body["token"] = realm::token(&self.user, Some(channel), until).into();
+        }
+        self.command("subscribe", body, Asked::Subscribe(channel.to_string(), since, wish, until), now)
+    }
+
+    /// Another token for the connection.
+    pub fn refresh(&mut self, until: i64, now: Moment) -> Vec<u8> {
+        let body = json!({ "token": realm::token(&self.user, None, until) });
+        self.command("refresh", body, Asked::Refresh(until), now)
+    }
+
+    /// Another token for a subscription.
+    pub fn sub_refresh(&mut self, channel: &str, until: i64, now: Moment) -> Vec<u8> {
+        let body = json!({ "channel": channel, "token": realm::token(&self.user, Some(channel), until) });
+        self.command("sub_refresh", body, Asked::SubRefresh(channel.to_string(), until), now)
     }
 
     pub fn unsubscribe(&mut self, channel: &str, now: Moment) -> Vec<u8> {
@@ -123,6 +147,38 @@ impl Client {
     /// The present subscription to the channel.
     pub fn active(&self, channel: &str) -> Option<&Stretch> {
         self.stretches.iter().rev().find(|s| s.channel == channel).filter(|s| !s.ended)
+    }
+
+    fn active_mut(&mut self, channel: &str) -> Option<&mut Stretch> {
+        self.stretches.iter_mut().rev().find(|s| s.channel == channel).filter(|s| !s.ended)
+    }
+
+    /// A publication of the channel was lost on its way to the core of this client.
+    pub fn has_missed(&self, channel: &str, model: &Model) -> bool {
+        model.loss.as_ref().is_some_and(|(lossy, core)| lossy == channel && *core == self.core)
+    }
+
+    /// It has no connection, and has waited for so long.
+    pub fn is_stale(&self, now: Moment) -> bool {
+        let since = self.waiting.front().filter(|waiting| matches!(waiting.asked, Asked::Connect(..)));
+        since.is_some_and(|since| now.at.since(since.at.at) >= realm::STALE_DELAY)
+    }
+
+    /// The connection has expired: by what the client knows, or by a refresh whose reply it does not have.
+    pub fn has_expired(&self, now: Moment) -> bool {
+        let is_over = |waiting: &Waiting| matches!(waiting.asked, Asked::Refresh(until) if now.seconds() >= until);
+        now.is_past(self.expire_at, realm::CLOSE_DELAY) || self.waiting.iter().any(is_over)
+    }
+
+    /// The same of a subscription.
+    pub fn has_expired_in(&self, stretch: &Stretch, now: Moment) -> bool {
+        let is_over = |waiting: &Waiting| match &waiting.asked {
+            Asked::SubRefresh(channel, until) => {
+                *channel == stretch.channel && now.is_past(*until, realm::SUB_CLOSE_DELAY)
+            }
+            _ => false,
+        };
+        now.is_past(stretch.expire_at, realm::SUB_CLOSE_DELAY) || self.waiting.iter().any(is_over)
     }
 
     /// Takes over what a former client of the same user has reached.
@@ -183,33 +239,73 @@ impl Client {
     fn reply(&mut self, id: u64, mut value: Value, model: &mut Model) {
         let Waiting { id: expected, asked, at } = self.waiting.pop_front().expect("a command");
         assert_eq!(id, expected, "replies are in the order of commands");
-        if let (Some(105), Asked::Subscribe(channel, since, _)) = (value["error"]["code"].as_u64(), &asked) {
-            assert!(self.active(channel).is_some(), "already subscribed, by the backend");
-            self.known.extend(since.clone().map(|since| (channel.clone(), since)));
-            return;
+        if let Some(code) = value["error"]["code"].as_u64() {
+            return self.refused(code as u16, asked, model);
         }
-        if let (Some(103), Asked::History(channel)) = (value["error"]["code"].as_u64(), &asked) {
-            return assert!(self.active(channel).is_none(), "subscribers may read: {value}");
-        }
-        assert!(value["error"].is_null(), "no command of the simulation is wrong: {value}");
         let unasked = |channel: &str| realm::recovers_unasked(channel).then(Position::default);
         match asked {
-            Asked::Connect(wishes) => {
+            Asked::Connect(wishes, until) => {
+                check_ttl(&value["connect"], until, at, model.now);
+                self.expire_at = until;
                 self.id = value["connect"]["client"].as_str().map(str::to_string);
                 for (channel, (since, wish)) in wishes {
                     let body = &mut value["connect"]["subs"][&channel];
                     assert!(body.is_object(), "it may have the subscription: {channel}");
                     let since = since.or_else(|| unasked(&channel));
-                    self.begin(Stretch::new(&channel, body, since, Grant::default(), wish), at, model);
+                    let mut stretch = Stretch::new(&channel, body, since, Grant::default(), wish);
+                    stretch.is_server_side = true;
+                    self.begin(stretch, at, model);
                 }
             }
-            Asked::Subscribe(channel, since, wish) => {
+            Asked::Subscribe(channel, since, wish, until) => {
                 let (body, since) = (&mut value["subscribe"], since.or_else(|| unasked(&channel)));
-                self.begin(Stretch::new(&channel, body, since, Grant::default(), wish), at, model);
+                check_ttl(body, until, at, model.now);
+                let mut stretch = Stretch::new(&channel, body, since, Grant::default(), wish);
+                stretch.expire_at = until;
+                self.begin(stretch, at, model);
+            }
+            Asked::Refresh(until) => {
+                check_ttl(&value["refresh"], until, at, model.now);
+                self.expire_at = until;
+                model.tally.count("connections refreshed", 1);
+            }
+            Asked::SubRefresh(channel, until) => {
+                let stretch = self.active_mut(&channel).expect("a subscription that is refreshed");
+                if value["sub_refresh"]["expires"] == true {
+                    stretch.expire_at = until;
+                    check_ttl(&value["sub_refresh"], until, at, model.now);
+                    model.tally.count("subscriptions refreshed", 1);
+                } else {
+                    // A token that has expired changes nothing.
+                    assert!(until <= model.now.seconds(), "a good token was ignored: {value}");
+                }
             }
             Asked::Unsubscribe(channel) => self.end(&channel),
             Asked::History(channel) => model.read(&channel, &value["history"], at, Reading::Part),
             Asked::Publish(channel, item) => model.succeeded(&channel, item, None, None),
+        }
+    }
+
+    fn refused(&mut self, code: u16, asked: Asked, model: &mut Model) {
+        let now = model.now.seconds();
+        match (code, asked) {
+            (105, Asked::Subscribe(channel, since, ..)) => {
+                assert!(self.active(&channel).is_some(), "already subscribed, by the backend");
+                self.known.extend(since.map(|since| (channel, since)));
+            }
+            (109 | 110, Asked::Subscribe(channel, since, _, until)) => {
+                assert!(until > 0 && until <= now, "{channel}: a token for {until} at {now}");
+                self.known.extend(since.map(|since| (channel, since)));
+            }
+            (109 | 110, Asked::Connect(_, until)) => {
+                assert!(until > 0 && until <= now, "a token for {until} at {now}");
+                self.closed = Some(code);
+            }
+            (109 | 110, Asked::Refresh(until) | Asked::SubRefresh(_, until)) => assert!(until <= now),
+            (103, Asked::History(channel) | Asked::SubRefresh(channel, _)) => {
+                assert!(self.active(&channel).is_none(), "subscribers may: {channel}");
+            }
+            (code, _) => panic!("no command of the simulation is wrong: {code}"),
         }
     }
 
@@ -236,16 +332,39 @@ impl Client {
         }
     }
 
+    /// The server ends a subscription for a reason.
+    fn check_unsubscribe(&self, channel: &str, code: Option<u64>, model: &mut Model) {
+        match code {
+            // The backend tells all clients of a user, whether they are subscribed or not.
+            Some(2000) => {}
+            Some(2501) => {
+                let stretch = self.active(channel).expect("an expired subscription");
+                let is_over = !stretch.is_server_side && self.has_expired_in(stretch, model.now);
+                assert!(is_over, "it has not expired: {stretch:?} at {:?}", model.now);
+                model.tally.count("subscriptions that expired", 1);
+            }
+            Some(2500) => {
+                let stretch = self.active(channel).expect("a subscription that has missed something");
+                let is_lossy = self.has_missed(channel, model) && !stretch.is_server_side && stretch.position.is_some();
+                assert!(is_lossy, "nothing was lost: {stretch:?}");
+                model.tally.count("subscriptions told of a loss", 1);
+            }
+            code => panic!("{channel}: no reason to end the subscription: {code:?}"),
+        }
+    }
+
     fn push(&mut self, push: &mut Value, model: &mut Model) {
         assert!(self.id.is_some(), "nothing goes ahead of the reply to connect: {push}");
         let channel = push["channel"].as_str().unwrap_or_default().to_string();
         if push["subscribe"].is_object() {
             let number = push["subscribe"]["data"]["g"].as_u64().expect("the number of a grant");
             let grant = model.grants[number as usize];
-            let stretch = Stretch::new(&channel, &mut push["subscribe"], None, grant, Wish::default());
+            let mut stretch = Stretch::new(&channel, &mut push["subscribe"], None, grant, Wish::default());
+            stretch.is_server_side = true;
             return self.begin(stretch, model.now, model);
         }
         if push["unsubscribe"].is_object() {
+            self.check_unsubscribe(&channel, push["unsubscribe"]["code"].as_u64(), model);
             return self.end(&channel);
         }
         if push["refresh"].is_object() {
@@ -280,6 +399,17 @@ fn request(since: Option<&Position>, wish: Wish) -> Value {
         body["tf"] = filter.tree();
     }
     body
+}
+
+/// What a reply says of the time that is left.
+fn check_ttl(result: &Value, until: i64, asked: Moment, told: Moment) {
+    let (expires, ttl) = (result["expires"] == true, result["ttl"].as_i64().unwrap_or(0));
+    let is_right = if until > 0 {
+        expires && (until - told.seconds()..=until - asked.seconds()).contains(&ttl)
+    } else {
+        !expires && ttl == 0
+    };
+    assert!(is_right, "{until} was asked for from {asked:?} to {told:?}: {result}");
 }
 
 /// A payload that a subscription with deltas gets in Protobuf, as it gets it in JSON.

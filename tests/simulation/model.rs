@@ -2,9 +2,10 @@
 
 use crate::realm;
 use crate::stretch::{item, offset};
-use corecast::clock::Mono;
+use corecast::clock::{Mono, UnixMillis};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 /// A publication: who made it, and its number.
 pub type Item = (u64, u64);
@@ -19,12 +20,32 @@ pub struct Moment {
     pub at: Mono,
 }
 
+/// The time of day at which every world begins.
+pub const START: UnixMillis = UnixMillis(1_790_000_000_000);
+
+impl Moment {
+    pub fn unix_millis(self) -> u64 {
+        START.0 + self.at.0 / 1_000_000
+    }
+
+    pub fn seconds(self) -> i64 {
+        UnixMillis(self.unix_millis()).seconds()
+    }
+
+    /// What ends at this second, and is given so much more time, is over.
+    pub fn is_past(self, until: i64, grace: Duration) -> bool {
+        until > 0 && self.unix_millis() as i64 >= until * 1000 + grace.as_millis() as i64
+    }
+}
+
 /// Options that a call of the API has set for one subscription; `None` keeps what the namespace says.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct Grant {
     pub presence: Option<bool>,
     pub hears_joins: Option<bool>,
     pub recovery: Option<bool>,
+    /// Unix seconds at which it ends; 0: never.
+    pub expire_at: i64,
     /// It names a position, so the push may repeat that instead of the top.
     pub has_since: bool,
 }
@@ -85,6 +106,10 @@ pub struct Model {
     pub pages: Vec<Page>,
     /// Removals of history by channel.
     pub removals: BTreeMap<String, Vec<Removal>>,
+    /// Ends of connections that the backend has set or asked for at once, by user, in Unix seconds.
+    pub expiries: BTreeMap<String, Vec<i64>>,
+    /// A publication of this channel was swallowed on its way to this core.
+    pub loss: Option<(String, usize)>,
     /// Subscriptions that the backend has made, by the number in their data.
     pub grants: Vec<Grant>,
     /// Calls that were answered, by method, and those that ran out of time.
@@ -96,11 +121,20 @@ pub struct Model {
 
 /// Events by name.
 #[derive(Clone, Default, Debug)]
-pub struct Tally(pub BTreeMap<&'static str, usize>);
+pub struct Tally(pub BTreeMap<String, usize>);
+
+impl std::fmt::Display for Tally {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|(event, times)| writeln!(f, "{times:>10} {event}"))
+    }
+}
 
 impl Tally {
-    pub fn count(&mut self, event: &'static str, times: usize) {
-        *self.0.entry(event).or_default() += times;
+    pub fn count(&mut self, event: &str, times: usize) {
+        match self.0.get_mut(event) {
+            Some(sum) => *sum += times,
+            None => _ = self.0.insert(event.to_string(), times),
+        }
     }
 
     pub fn add(&mut self, other: &Tally) {

@@ -85,6 +85,9 @@ impl World {
             8 => (Effect::Gone, "refresh", json!({ "user": user, "expired": true })),
             _ => (Effect::Gone, "disconnect", json!({ "user": user })),
         };
+        if method == "refresh" {
+            self.model.expiries.entry(self.probes[at].user.clone()).or_default().push(-1);
+        }
         self.probes[at].stage = Stage::Acting(effect);
         self.call(method, body, Purpose::Probe(at));
     }

@@ -11,6 +11,15 @@ pub const CHANNELS: [&str; 11] =
     ["c0", "c1", "c2", "rec:0", "rec:1", "pres:0", "tag:0", "del:0", "cache:0", "auto:0", "all:0"];
 /// Users whose clients come and go, and whom calls of the API are about.
 pub const USERS: [&str; 3] = ["u0", "u1", "u2"];
+/// Users whose connections expire unless they are refreshed; calls of the API leave those alone.
+pub const EXPIRING: [&str; 2] = ["e0", "e1"];
+/// A silent channel is asked for its position after so long.
+pub const CHECK_DELAY: Duration = Duration::from_secs(3);
+/// A connection that has not connected by then is closed.
+pub const STALE_DELAY: Duration = Duration::from_secs(10);
+/// A connection lives so much longer than its token says, and a subscription than its own.
+pub const CLOSE_DELAY: Duration = Duration::from_secs(1);
+pub const SUB_CLOSE_DELAY: Duration = Duration::from_secs(2);
 /// Bytes that may wait for one client.
 pub const OUTBOX: usize = 4000;
 /// Publications kept.
@@ -83,7 +92,10 @@ pub fn settings() -> Settings {
     settings.client.token.hmac_secret_key = SECRET.into();
     settings.client.queue_max_size = OUTBOX;
     settings.client.recovery_max_publication_limit = RECOVERY_MAX;
-    settings.client.expired_close_delay = Duration::from_secs(1);
+    settings.client.channel_position_check_delay = CHECK_DELAY;
+    settings.client.stale_close_delay = STALE_DELAY;
+    settings.client.expired_close_delay = CLOSE_DELAY;
+    settings.client.expired_sub_close_delay = SUB_CLOSE_DELAY;
     // A core that stands still for long is part of the world; its clients must not be blamed for it.
     settings.client.pong_timeout = None;
     settings.websocket.compression_min_size = 80;
@@ -130,9 +142,16 @@ fn namespaces() -> [(&'static str, Namespace); 7] {
     ]
 }
 
-/// A connection token of a user.
-pub fn token(user: &str) -> String {
+/// A token of a user: for a connection, or for a subscription to `channel`. Good until `until`, in Unix seconds; 0: for
+/// ever.
+pub fn token(user: &str, channel: Option<&str>, until: i64) -> String {
     use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
-    let claims = json!({ "sub": user });
+    let mut claims = json!({ "sub": user });
+    if let Some(channel) = channel {
+        claims["channel"] = channel.into();
+    }
+    if until > 0 {
+        claims["exp"] = until.into();
+    }
     encode(&Header::new(Algorithm::HS256), &claims, &EncodingKey::from_secret(SECRET.as_bytes())).expect("a token")
 }

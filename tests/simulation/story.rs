@@ -3,7 +3,7 @@
 
 use crate::client::{Client, ws};
 use crate::filters::Filter;
-use crate::realm::{self, META_TTL, USERS, has_history};
+use crate::realm::{self, EXPIRING, META_TTL, USERS, has_history};
 use crate::stretch::Wish;
 use crate::world::{Who, World};
 use std::time::Duration;
@@ -19,7 +19,7 @@ impl World {
     pub fn call_the_witness(&mut self) {
         self.open_client("witness", false, usize::MAX / 2, 0);
         for channel in self.channels.clone() {
-            let bytes = self.clients[World::WITNESS].subscribe(channel, Wish::default(), self.model.now);
+            let bytes = self.clients[World::WITNESS].subscribe(channel, Wish::default(), 0, self.model.now);
             self.send(self.clients[World::WITNESS].link, bytes);
         }
         self.come_to_rest();
@@ -73,7 +73,7 @@ impl World {
     ) -> usize {
         let (at, core) = (self.clients.len(), self.any(self.nodes.len()));
         let link = self.open(Who::Client(at), core, room);
-        let mut client = Client::new(link, user, protobuf);
+        let mut client = Client::new(link, core, user, protobuf);
         if let Some(former) = former {
             client.succeed(&mut self.clients[former]);
         }
@@ -84,8 +84,13 @@ impl World {
         }
         let fields = if at.is_multiple_of(3) { ws::DEFLATE } else { "" };
         let mut bytes = ws::upgrade(if protobuf { "?cf_protocol=protobuf" } else { "" }, fields);
-        let token = self.tokens.entry(user.to_string()).or_insert_with(|| crate::realm::token(user));
-        bytes.extend(client.connect(token, &wishes, self.model.now));
+        if EXPIRING.contains(&user) {
+            let until = self.some_end();
+            bytes.extend(client.connect(&realm::token(user, None, until), until, &wishes, self.model.now));
+        } else {
+            let token = self.tokens.entry(user.to_string()).or_insert_with(|| realm::token(user, None, 0));
+            bytes.extend(client.connect(token, 0, &wishes, self.model.now));
+        }
         self.clients.push(client);
         self.send(link, bytes);
         at
@@ -104,12 +109,14 @@ impl World {
         }
         let room = if self.any(4) == 0 { 1000 } else { 1 << 20 };
         let subs = if self.any(3) > 0 { 1 + self.any(5) } else { 0 };
-        let (user, protobuf) = (USERS[self.any(USERS.len())], self.any(2) == 0);
+        let users = [&USERS[..], &EXPIRING].concat();
+        let (user, protobuf) = (users[self.any(users.len())], self.any(2) == 0);
         self.open_client(user, protobuf, room, subs);
     }
 
     fn open_clients(&self) -> Vec<usize> {
-        let is_ordinary = |client: &&Client| USERS.contains(&client.user.as_str()) && self.is_alive(client);
+        let is_user = |user: &str| USERS.contains(&user) || EXPIRING.contains(&user);
+        let is_ordinary = |client: &&Client| is_user(&client.user) && self.is_alive(client);
         (0..self.clients.len()).filter(|at| is_ordinary(&&self.clients[*at])).collect()
     }
 
@@ -134,17 +141,27 @@ impl World {
 
     fn client_command(&mut self) {
         let Some(at) = self.some_client() else { return };
-        let client = std::mem::replace(&mut self.clients[at], Client::new(0, "", false));
+        let client = std::mem::replace(&mut self.clients[at], Client::new(0, 0, "", false));
         let channel = self.channel_for(&client);
         self.clients[at] = client;
         let (reads, wish, now) = (has_history(channel) && self.any(3) == 0, self.wish(channel), self.model.now);
+        let (refreshes, renews) = (self.any(5) == 0, self.any(4) == 0);
+        let (expires, end) = (self.any(4) == 0, self.some_end());
         let client = &mut self.clients[at];
         let bytes = match client.active(channel).is_some() {
+            _ if renews && EXPIRING.contains(&&client.user[..]) => client.refresh(end, now),
+            true if refreshes => client.sub_refresh(channel, end, now),
             true if reads => client.history(channel, now),
             true => client.unsubscribe(channel, now),
-            false => client.subscribe(channel, wish, now),
+            false => client.subscribe(channel, wish, if expires { end } else { 0 }, now),
         };
         self.send(self.clients[at].link, bytes);
+    }
+
+    /// Soon, or not within a run; perhaps too soon for the server to see the token in time.
+    fn some_end(&mut self) -> i64 {
+        let seconds = if self.any(5) == 0 { 1000 } else { 1 + self.any(12) as i64 };
+        self.model.now.seconds() + seconds
     }
 
     fn publish(&mut self) {
@@ -193,8 +210,35 @@ impl World {
         self.pass_time(Duration::from_millis(millis as u64));
     }
 
+    /// So much time passes that every core has asked where its channels stand.
+    pub fn wait_for_checks(&mut self) {
+        for _ in 0..3 {
+            self.pass_time(realm::CHECK_DELAY);
+            self.come_to_rest();
+        }
+    }
+
+    /// Everybody subscribes again to what it has lost.
+    pub fn resubscribe(&mut self) {
+        let present: Vec<usize> = (0..self.clients.len()).filter(|at| self.is_alive(&self.clients[*at])).collect();
+        for at in present {
+            let channels: Vec<String> = self.clients[at].known.keys().cloned().collect();
+            for channel in channels
+                .iter()
+                .filter(|channel| self.clients[at].active(channel).is_none())
+                .cloned()
+                .collect::<Vec<_>>()
+            {
+                let bytes = self.clients[at].subscribe(&channel, Wish::default(), 0, self.model.now);
+                self.send(self.clients[at].link, bytes);
+            }
+        }
+        self.come_to_rest();
+    }
+
     /// Nothing that waits is left anywhere.
-    pub fn check_at_rest(&self) {
+    pub fn check_at_rest(&mut self) {
+        self.check_expiries();
         self.nodes.iter().for_each(|node| node.shard.check_at_rest());
     }
 

@@ -46,6 +46,10 @@ pub struct Stretch {
     pub published_before: usize,
     /// The options of the backend, when it made the subscription.
     pub grant: Grant,
+    /// It came with the connection, or the backend has made it: its end by expiry ends the connection.
+    pub is_server_side: bool,
+    /// Unix seconds at which it ends; 0: never.
+    pub expire_at: i64,
     /// When the client asked for it, and when it was told.
     pub asked: Moment,
     pub told: Moment,
@@ -81,6 +85,8 @@ impl Stretch {
             channel: channel.to_string(),
             published_before: 0,
             grant,
+            is_server_side: false,
+            expire_at: grant.expire_at,
             asked: Moment::default(),
             told: Moment::default(),
             position: is_positioned.then(|| (offset(body), epoch)),

@@ -2,10 +2,11 @@
 
 use crate::calls::{Call, Caller};
 use crate::client::Client;
-use crate::model::{Model, Moment};
+use crate::faults::Fault;
+use crate::model::{Model, Moment, START};
 use crate::probe::Probe;
 use crate::realm;
-use corecast::clock::{Mono, Now, UnixMillis};
+use corecast::clock::{Mono, Now};
 use corecast::conn::Door;
 use corecast::counters::Counters;
 use corecast::hub::{Sent, Sink};
@@ -41,6 +42,8 @@ pub struct Link {
     bytes: Vec<u8>,
     is_watched: bool,
     is_shut: bool,
+    /// There was more to write than it had room for, some time.
+    pub was_full: bool,
     pub is_open: bool,
 }
 
@@ -94,6 +97,8 @@ pub struct World {
     queue: usize,
     /// How busy the cores are: whether they keep up with what happens.
     pub pace: usize,
+    /// A message that is going to be swallowed.
+    pub fault: Option<Fault>,
     pub trace: Vec<u64>,
 }
 
@@ -112,6 +117,7 @@ impl Sink for Pipes<'_> {
         let n = bytes.len().min(link.room);
         link.room -= n;
         link.bytes.extend_from_slice(&bytes[..n]);
+        link.was_full |= n < bytes.len();
         if n < bytes.len() { Sent::Full(n) } else { Sent::Bytes(n) }
     }
 
@@ -152,7 +158,7 @@ impl World {
         let mut channels = realm::CHANNELS.to_vec();
         let last = channels.len() - 1;
         channels.retain(|channel| *channel == realm::CHANNELS[last] || random.random_range(0..3) > 0);
-        let now = Now { mono: Mono(0), wall: UnixMillis(1_790_000_000_000) };
+        let now = Now { mono: Mono(0), wall: START };
         let door = Door::Http(Arc::new(Routes::new(&shared.settings, Scope::All)));
         let node = |core| Node {
             shard: Shard::new(Core(core), shared.clone(), policy.clone(), u64::from(core) + seed, now),
@@ -177,6 +183,7 @@ impl World {
             tokens: BTreeMap::new(),
             queue: random.random_range(1..=QUEUE_MAX),
             pace: random.random_range(1..=4),
+            fault: None,
             random,
             now,
             door,
@@ -200,8 +207,8 @@ impl World {
         let slot = Slot { index, generation: node.generations[index as usize] };
         node.owners[index as usize] = Some(self.links.len());
         node.sockets.push_back((slot, Input::Open));
-        let (bytes, is_watched, is_shut) = (Vec::new(), false, false);
-        self.links.push(Link { who, core, slot, room, bytes, is_watched, is_shut, is_open: true });
+        let (bytes, is_watched, is_shut, was_full) = (Vec::new(), false, false, false);
+        self.links.push(Link { who, core, slot, room, bytes, is_watched, is_shut, was_full, is_open: true });
         self.links.len() - 1
     }
 
@@ -321,6 +328,9 @@ impl World {
 
     /// Between two cores messages keep their order, as in the real mesh; between three they do not.
     fn dispatch(&mut self, from: usize, to: usize, message: Message) {
+        if self.swallows(from, to, &message) {
+            return;
+        }
         if self.nodes[from].spills[to].is_empty() && self.nodes[to].inbox.len() < self.queue {
             self.nodes[to].inbox.push_back(message);
         } else {
@@ -347,7 +357,11 @@ impl World {
             let bytes = std::mem::take(&mut self.links[link].bytes);
             match self.links[link].who {
                 Who::Client(at) => {
+                    let was_open = self.clients[at].closed.is_none();
                     let answers = self.clients[at].receive(&bytes, &mut self.model);
+                    if let Some(code) = self.clients[at].closed.filter(|_| was_open) {
+                        self.check_end(at, code);
+                    }
                     if !answers.is_empty() && self.links[link].is_open {
                         self.send(link, answers);
                     }
@@ -361,12 +375,16 @@ impl World {
     pub fn come_to_rest(&mut self) {
         self.links.iter_mut().for_each(|link| link.room = usize::MAX / 2);
         self.nodes.iter_mut().for_each(|node| node.stalled = 0);
-        for _ in 0..5_000 {
+        // Time does not pass, so who waits while nothing is on its way waits for ever.
+        let mut idle = 0;
+        while idle < 100 {
             self.close_what_was_shut();
             self.forget_refused_calls();
             (0..self.nodes.len()).for_each(|core| self.turn(core));
             let is_dirty = self.links.iter().any(|link| link.is_open && (link.is_watched || link.is_shut));
-            if self.nodes.iter().all(Node::is_quiet) && !is_dirty && self.is_answered() {
+            let is_quiet = self.nodes.iter().all(Node::is_quiet) && !is_dirty;
+            idle = if is_quiet { idle + 1 } else { 0 };
+            if is_quiet && self.is_answered() {
                 for _ in 0..2 {
                     (0..self.nodes.len()).for_each(|core| self.flush(core, usize::MAX / 2));
                 }
@@ -379,16 +397,8 @@ impl World {
         self.report_unrest();
     }
 
-    /// Nothing new happens, and yet somebody waits.
+    /// Nothing is on its way, and yet somebody waits.
     fn report_unrest(&self) -> ! {
-        for (core, node) in self.nodes.iter().enumerate() {
-            let spilled: usize = node.spills.iter().map(VecDeque::len).sum();
-            eprintln!(
-                "core {core}: {} in the inbox, {spilled} spilled, {} inputs",
-                node.inbox.len(),
-                node.sockets.len()
-            );
-        }
         let is_late = |client: &&Client| self.is_alive(client) && !client.is_answered();
         let late: Vec<usize> = self.clients.iter().filter(is_late).map(|client| client.link).collect();
         let unanswered: Vec<&str> = self.calls.iter().filter(|call| !call.is_over()).map(|call| call.method).collect();
