@@ -17,6 +17,13 @@ use rustix::net::{RecvFlags, SendFlags, recv, send};
 use std::collections::HashMap;
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
+use std::sync::OnceLock;
+
+/// What stands before the offset that a client goes on from.
+const POSITION: &[u8] = b"\"recover\":true,\"offset\":";
+
+/// Publications of the channel that clients come back to.
+const KEPT: usize = 100;
 
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nDate: Tue, 24 Nov 2026 00:00:00 GMT\r\nContent-Length: 13\r\n\r\n{\"result\":{}}";
 
@@ -30,6 +37,8 @@ struct Peer {
 fn main() -> std::io::Result<()> {
     let port: u16 = std::env::args().nth(1).and_then(|text| text.parse().ok()).unwrap_or(0);
     let listener = TcpListener::bind(("127.0.0.1", port))?;
+    // All clients may come back at once.
+    rustix::net::listen(&listener, 4096)?;
     listener.set_nonblocking(true)?;
     println!("floor on {}", listener.local_addr()?);
     let poll = epoll::create(CreateFlags::CLOEXEC)?;
@@ -165,10 +174,35 @@ fn send_all(stream: &TcpStream, mut bytes: &[u8]) {
     }
 }
 
+/// The answer to a client that comes back, made when the first one asks: as long as the real one, and on the wire in one
+/// piece.
+fn recovered(peer: &Peer, offset: &[u8]) {
+    static READY: [OnceLock<Vec<u8>>; KEPT + 1] = [const { OnceLock::new() }; KEPT + 1];
+    let offset = offset.iter().take_while(|b| b.is_ascii_digit()).fold(0, |n, b| n * 10 + usize::from(b - b'0'));
+    let reply = READY[offset.min(KEPT)].get_or_init(|| {
+        let data = "x".repeat(148);
+        let each = |n: usize| format!(r#"{{"data":"{data}","offset":{n}}}"#);
+        let list: Vec<String> = (offset + 1..=KEPT).map(each).collect();
+        let list = if list.is_empty() { String::new() } else { format!(r#""publications":[{}],"#, list.join(",")) };
+        let connected = r#"{"id":1,"connect":{"client":"11111111-1111-4111-8111-111111111111","version":"0.1.0","ping":25,"pong":true}}"#;
+        let result = format!(r#""recoverable":true,"epoch":"abcdefgh",{list}"recovered":true,"offset":{offset},"positioned":true"#);
+        let mut frames = Vec::new();
+        encode(Opcode::Text, connected.as_bytes(), &mut frames);
+        let subscribed = format!(r#"{{"id":2,"subscribe":{{{result},"was_recovering":true}}}}"#);
+        encode(Opcode::Text, subscribed.as_bytes(), &mut frames);
+        frames
+    });
+    send_all(&peer.stream, reply);
+}
+
 /// Connect and subscribe are answered by what they are expected to ask; everything else is a pong.
 fn websocket(peer: &Peer, bytes: &mut [u8], number: u64, subscribers: &mut Vec<u64>) -> bool {
     if bytes.len() < 20 {
         return bytes[0] & 15 != 8;
+    }
+    if let Some(at) = memmem::find(bytes, POSITION) {
+        recovered(peer, &bytes[at + POSITION.len()..]);
+        return true;
     }
     let mut reply = Vec::new();
     encode(

@@ -12,6 +12,7 @@ mod calls;
 mod clients;
 mod frames;
 mod requests;
+mod returns;
 mod scenarios;
 mod server;
 
@@ -60,11 +61,11 @@ fn options() -> Options {
 
 fn scenarios(quick: bool) -> Vec<Scenario> {
     use Scenario::{Broadcast, Call, Channels, Deflate, Fanout, FanoutDeflated, History, Hop, Idle, IdleDeflated};
-    use Scenario::{PresenceStats, Publish, PublishKept};
+    use Scenario::{PresenceStats, Publish, PublishKept, Return};
     let api = [Call(4, 16), Broadcast(4, 1000), PublishKept(64), History(16), PresenceStats(16)];
     if quick {
         let hub = [Fanout(100, 1), Fanout(1000, 1), Fanout(1000, 16), Publish(1), Publish(64), Idle(2000), Hop];
-        return hub.into_iter().chain(api).collect();
+        return hub.into_iter().chain(api).chain([Return(500, 50)]).collect();
     }
     let mut all = Vec::new();
     for subscribers in [100, 1000, 5000] {
@@ -73,6 +74,7 @@ fn scenarios(quick: bool) -> Vec<Scenario> {
     all.extend([FanoutDeflated(1000, 1), FanoutDeflated(1000, 16), Deflate(150), Deflate(10_240)]);
     all.extend([Publish(1), Publish(64), Call(64, 1)]);
     all.extend(api);
+    all.extend([0, 50, 100].map(|missed| Return(500, missed)));
     all.extend([Channels(1000), Idle(10_000), IdleDeflated(10_000), Hop]);
     all
 }

@@ -3,6 +3,7 @@
 use crate::calls::calls;
 use crate::clients::{Clients, payload};
 use crate::requests::{ask, post, requests};
+use crate::returns::returns;
 use crate::server::{Cpu, Server};
 use corecast::proto::api::PublishRequest;
 use corecast::protocol::frame::Rendition;
@@ -62,6 +63,8 @@ pub enum Scenario {
     IdleDeflated(usize),
     /// A JSON message of so many bytes is compressed and framed, without a server: once per publication and encoding.
     Deflate(usize),
+    /// So many clients come back over and over, each has missed so many publications.
+    Return(usize, usize),
     /// Publication to delivery, one at a time.
     Hop,
 }
@@ -81,6 +84,7 @@ impl Scenario {
             Scenario::Idle(n) => format!("{n} idle connections"),
             Scenario::IdleDeflated(n) => format!("{n} idle connections with compression"),
             Scenario::Deflate(n) => format!("compressing a message of {n} bytes"),
+            Scenario::Return(n, missed) => format!("{n} clients come back, {missed} missed"),
             Scenario::Hop => "publication to delivery, one at a time".into(),
         }
     }
@@ -94,6 +98,7 @@ impl Scenario {
             Scenario::Broadcast(..) => "channel",
             Scenario::Idle(_) | Scenario::IdleDeflated(_) => "connection and second",
             Scenario::Deflate(_) => "message",
+            Scenario::Return(..) => "client that is back",
         }
     }
 
@@ -127,6 +132,7 @@ impl Scenario {
             Scenario::Idle(connections) => idle(server, scale, connections, false),
             Scenario::IdleDeflated(connections) => idle(server, scale, connections, true),
             Scenario::Deflate(bytes) => deflate(scale, bytes),
+            Scenario::Return(clients, missed) => returns(server, scale, clients, missed),
             Scenario::Hop => hop(server, scale),
         }
     }

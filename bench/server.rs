@@ -39,7 +39,9 @@ const CONFIG: &str = r#"{
   "channel": {"namespaces": [{"name": "bench", "allow_subscribe_for_client": true,
     "allow_subscribe_for_anonymous": true, "allow_publish_for_client": true, "allow_publish_for_anonymous": true},
     {"name": "kept", "allow_subscribe_for_client": true, "allow_subscribe_for_anonymous": true, "presence": true,
-    "history_size": 10, "history_ttl": "300s"}]}
+    "history_size": 10, "history_ttl": "300s"},
+    {"name": "storm", "allow_subscribe_for_client": true, "allow_subscribe_for_anonymous": true,
+    "history_size": 100, "history_ttl": "300s", "force_recovery": true}]}
 }"#;
 
 fn beside(name: &str) -> PathBuf {

@@ -146,6 +146,8 @@ counters! {
             "Lists of missed publications that were encoded, once for all clients that get them in one form.";
         recovered_lists_shared, Counter, "corecast_recovered_lists_shared_total", [],
             "Lists of missed publications that clients got as they had been encoded for others.";
+        recovered_lists_deflated, Counter, "corecast_recovered_lists_deflated_total", [],
+            "Lists of missed publications that were compressed, once for all clients that get them.";
         connections_accepted, Counter, "corecast_sockets_accepted_total", [], "Sockets accepted, of any protocol.";
         connections_refused, Counter, "centrifugo_node_client_connection_limit", [],
             "Connections refused by the connection limits or for want of descriptors.";

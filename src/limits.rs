@@ -82,7 +82,8 @@ pub const EXPIRED_CHANNELS_PER_TURN: usize = 512;
 /// Recovered lists that one core keeps for further clients, one of a channel; the oldest is forgotten when there are more.
 pub const RECOVERED_LISTS_MAX: usize = 1024;
 
-/// Bytes of those lists. Each form in which one is encoded (JSON, Protobuf, with deltas or without) takes about as much again.
+/// Bytes of those lists. Each form in which one is encoded (JSON, Protobuf, with deltas or without) takes about as much again, and
+/// compressed up to eight times less than that.
 pub const RECOVERED_BYTES_MAX: usize = 16 << 20;
 
 /// How long such a list is kept: clients that were cut together are back by then.

@@ -12,6 +12,8 @@ mod clients;
 mod frames;
 #[path = "../bench/requests.rs"]
 mod requests;
+#[path = "../bench/returns.rs"]
+mod returns;
 #[path = "../bench/scenarios.rs"]
 #[allow(dead_code)]
 mod scenarios;
@@ -34,6 +36,11 @@ fn the_floor_and_the_server_lose_and_double_nothing() {
         run(scenario, &Server::floor());
         run(scenario, &Server::corecast(1));
         run(scenario, &Server::corecast(2));
+    }
+    for missed in [0, 50] {
+        run(Scenario::Return(20, missed), &Server::floor());
+        run(Scenario::Return(20, missed), &Server::corecast(1));
+        run(Scenario::Return(20, missed), &Server::corecast(2));
     }
     run(Scenario::Channels(20), &Server::corecast(2));
     run(Scenario::Idle(50), &Server::corecast(1));

@@ -6,7 +6,7 @@
 mod common;
 
 use common::pure::Pure;
-use common::ws::{Arrival, Peer, upgrade};
+use common::ws::{Arrival, DEFLATE, Peer, upgrade};
 use corecast::counters::{Cell, Counters};
 use corecast::proto::client::{Command, ConnectRequest, Publication, Reply, SubscribeRequest};
 use corecast::proto::json;
@@ -39,6 +39,7 @@ static ALLOCATOR: Counting = Counting;
 
 const CONFIG: &str = r#"{
   "client": {"allow_anonymous_connect_without_token": true},
+  "websocket": {"compression": true},
   "http_api": {"key": "k"},
   "channel": {"namespaces": [
     {"name": "hist", "allow_subscribe_for_client": true, "allow_subscribe_for_anonymous": true,
@@ -65,8 +66,13 @@ struct Client {
 impl Client {
     /// Connected; clients take the cores in turn.
     fn connect(pure: &mut Pure, encoding: Encoding) -> Client {
+        Client::connect_with(pure, encoding, "")
+    }
+
+    /// The same with further fields of the upgrade.
+    fn connect_with(pure: &mut Pure, encoding: Encoding, fields: &str) -> Client {
         let mut client = Client { wire: pure.open(), encoding, peer: Peer::default() };
-        pure.send(client.wire, upgrade(if encoding == Json { "" } else { "?cf_protocol=protobuf" }, ""));
+        pure.send(client.wire, upgrade(if encoding == Json { "" } else { "?cf_protocol=protobuf" }, fields));
         client.ask(pure, &Command { id: 1, connect: Some(ConnectRequest::default()), ..Command::default() });
         client
     }
@@ -192,6 +198,21 @@ fn with_deltas_a_list_is_a_form_of_its_own_and_each_client_begins_with_a_whole_p
         assert_eq!(deltas.len() as u64, 50 - n % 3);
     }
     assert_eq!((encoded(&pure), shared(&pure)), (1, 49));
+}
+
+#[test]
+fn what_many_have_missed_is_compressed_once_for_clients_of_both_cores() {
+    let mut pure = world(2);
+    publish(&mut pure, "hist:a", 60);
+    for n in 0..100 {
+        let mut client = Client::connect_with(&mut pure, Json, DEFLATE);
+        let before = client.peer.deflated;
+        assert_eq!(client.subscribe(&mut pure, since("hist:a", 10 + n % 2)).len() as u64, 50 - n % 2);
+        assert!(client.peer.has_deflate() && client.peer.deflated == before + 1);
+    }
+    assert_eq!((encoded(&pure), shared(&pure)), (1, 99));
+    let deflated = count(&pure, |counters| &counters.recovered_lists_deflated);
+    assert_eq!(deflated, 2, "once for each of the two places that they come from");
 }
 
 #[test]

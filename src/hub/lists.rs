@@ -99,10 +99,9 @@ impl Lists {
             if bytes > JOINED_BYTES_MAX {
                 return parts.iter().for_each(each);
             }
-            let mut joined = Vec::with_capacity(bytes);
-            parts.iter().for_each(|part| joined.extend_from_slice(part));
+            let pieces: Vec<&[u8]> = parts.iter().map(|part| &part[..]).collect();
             let place = self.place(list);
-            self.nodes[place].joined = Some(Block::from(joined));
+            self.nodes[place].joined = Some(Block::joined(&pieces));
         }
         each(self.at(list).joined.as_ref().unwrap_or(&self.at(list).block));
     }

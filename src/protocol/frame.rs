@@ -17,6 +17,21 @@ impl From<Vec<u8>> for Block {
     }
 }
 
+impl Block {
+    /// Of pieces that follow one another: one allocation, and each byte is copied once.
+    pub fn joined(pieces: &[&[u8]]) -> Block {
+        let length = pieces.iter().map(|piece| piece.len()).sum();
+        let mut bytes: Arc<[u8]> = std::iter::repeat_n(0, length).collect();
+        let Some(mut room) = Arc::get_mut(&mut bytes) else { unreachable!("nobody else has it yet") };
+        for piece in pieces {
+            let (here, rest) = room.split_at_mut(piece.len());
+            here.copy_from_slice(piece);
+            room = rest;
+        }
+        Block(bytes)
+    }
+}
+
 impl From<&[u8]> for Block {
     fn from(bytes: &[u8]) -> Block {
         Block(bytes.into())
@@ -137,9 +152,9 @@ const _: () = assert!(Feed::COUNT <= FeedSet::BITS as usize, "each feed has its 
 
 /// Frames an encoded message as it is.
 pub fn frame(rendition: Rendition, payload: &[u8]) -> Block {
-    let mut bytes = Vec::with_capacity(payload.len() + 10);
-    websocket::encode(rendition.opcode(), payload, &mut bytes);
-    Block::from(bytes)
+    let mut head = Vec::with_capacity(10);
+    websocket::encode_header(rendition.opcode(), payload.len(), &mut head);
+    Block::joined(&[&head, payload])
 }
 
 #[cfg(test)]

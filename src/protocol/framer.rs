@@ -2,6 +2,7 @@
 //! worth compressing is framed once for connections with and without compression.
 
 use super::frame::{self, Block, Rendition};
+use super::missed::Splice;
 use crate::counters::Counters;
 use crate::wire::deflate::{self, Deflater};
 use crate::wire::websocket;
@@ -35,6 +36,37 @@ impl Framer {
         self.deflated(rendition, payload).unwrap_or_else(|| frame::frame(rendition, payload))
     }
 
+    /// Frames an encoded message of which parts were told to others too: these are compressed once for all.
+    pub fn frame_spliced(&mut self, rendition: Rendition, payload: &[u8], splices: &[Splice<'_>]) -> Block {
+        self.deflated_splices(rendition, payload, splices).unwrap_or_else(|| self.frame(rendition, payload))
+    }
+
+    /// `None`: it does not go out as pieces.
+    fn deflated_splices(&mut self, rendition: Rendition, payload: &[u8], splices: &[Splice<'_>]) -> Option<Block> {
+        let is_worth_it = rendition.is_deflated() && !splices.is_empty() && payload.len() > self.bytes_min;
+        let deflater = self.deflater.as_mut().filter(|_| is_worth_it)?;
+        let (mut out, mut at) = (std::mem::take(&mut self.bytes), 0);
+        out.clear();
+        for Splice { start, length, deflated } in splices {
+            let part = *start..start + length;
+            let piece = deflated.get_or_init(|| {
+                self.counters.recovered_lists_deflated.add(1);
+                deflater
+                    .deflate_piece(&payload[part.clone()], &mut self.deflated)
+                    .then(|| self.deflated.as_slice().into())
+            });
+            let Some(piece) = piece else { continue };
+            deflate::store(&payload[at..part.start], &mut out);
+            out.extend_from_slice(piece);
+            at = part.end;
+        }
+        deflate::store(&payload[at..], &mut out);
+        deflate::finish(&mut out);
+        std::mem::swap(&mut out, &mut self.deflated);
+        self.bytes = out;
+        Some(self.deflated_frame(rendition, payload.len()))
+    }
+
     /// Frames an encoded message for `renditions`, which encode it alike.
     pub fn frames(&mut self, renditions: &[Rendition], payload: &[u8]) -> SmallVec<[(Rendition, Block); 2]> {
         let mut plain: Option<Block> = None;
@@ -52,8 +84,13 @@ impl Framer {
         if !deflater.deflate(payload, &mut self.deflated) {
             return None;
         }
+        Some(self.deflated_frame(rendition, payload.len()))
+    }
+
+    /// Frames what stands in `deflated`.
+    fn deflated_frame(&mut self, rendition: Rendition, payload_bytes: usize) -> Block {
         self.counters.deflated_messages.add(1);
-        self.counters.deflated_bytes_in.add(payload.len() as u64);
+        self.counters.deflated_bytes_in.add(payload_bytes as u64);
         self.counters.deflated_bytes_out.add(self.deflated.len() as u64);
         self.bytes.clear();
         websocket::encode_deflated(rendition.opcode(), &self.deflated, &mut self.bytes);
@@ -61,7 +98,7 @@ impl Framer {
         for room in [&mut self.deflated, &mut self.bytes] {
             *room = deflate::kept(std::mem::take(room));
         }
-        Some(block)
+        block
     }
 }
 

@@ -35,6 +35,27 @@ struct Form {
     starts: Vec<usize>,
     /// Publications before this place are followed by one that is no JSON: no list with it can be told.
     good_from: usize,
+    deflated: [Deflated; DEFLATED_PLACES],
+}
+
+/// Ends of a form that are kept compressed: from so many of its first publications on. Clients that were cut together
+/// have missed the same, give or take what was on its way.
+const DEFLATED_PLACES: usize = 8;
+
+/// Shorter lists are compressed with their reply.
+const DEFLATED_BYTES_MIN: usize = 256;
+
+/// A part of a form, compressed by whoever needs that first; `None` in it: it cannot be.
+pub type Deflated = OnceLock<Option<Box<[u8]>>>;
+
+/// A part of a reply that others get too.
+pub struct Splice<'a> {
+    /// Where it begins in the reply.
+    pub start: usize,
+    /// Its bytes there.
+    pub length: usize,
+    /// Compressed.
+    pub deflated: &'a Deflated,
 }
 
 /// Whether a form was there.
@@ -173,17 +194,29 @@ impl Missed {
         if self.skip < form.good_from {
             return Err(NotJson);
         }
-        let (mut own, mut shared) = (Vec::new(), form.from(self.skip));
-        if is_delta && self.skip > form.good_from {
+        let (mut own, place) = (Vec::new(), self.place(form, is_delta));
+        if place > self.skip {
             append(protocol, is_delta, &range.publications[self.skip], None, &mut own)?;
-            shared = form.from(self.skip + 1);
         }
-        if protocol == Protocol::Json {
-            let last = if shared.is_empty() { own.pop() } else { None };
-            debug_assert!(last.is_none_or(|last| last == b','));
-            shared = shared.strip_suffix(b",").unwrap_or(shared);
+        let shared = form.from(place);
+        if protocol == Protocol::Json && shared.is_empty() {
+            // Its comma.
+            own.pop();
         }
-        Ok(Pieces { own, shared })
+        Ok(Pieces { own, shared: shared.strip_suffix(b",").filter(|_| protocol == Protocol::Json).unwrap_or(shared) })
+    }
+
+    /// Which publication the client's part of the form begins with.
+    fn place(&self, form: &Form, is_delta: bool) -> usize {
+        self.skip + usize::from(is_delta && self.skip > form.good_from)
+    }
+
+    /// Where that part is kept compressed, if it is worth it and begins where others begin.
+    pub fn deflated(&self, protocol: Protocol, is_delta: bool) -> Option<&Deflated> {
+        let range = self.range.as_ref().filter(|_| !self.is_empty())?;
+        let (form, _) = range.form(protocol, is_delta);
+        let place = self.place(form, is_delta);
+        form.deflated.get(place).filter(|_| form.from(place).len() >= DEFLATED_BYTES_MIN)
     }
 }
 
@@ -198,9 +231,10 @@ impl Pieces<'_> {
         self.len() == 0
     }
 
-    /// Appends the list.
-    pub fn put(&self, out: &mut Vec<u8>) {
+    /// Appends the list. Says where the part begins that others get too, and how long it is.
+    pub fn put(&self, out: &mut Vec<u8>) -> (usize, usize) {
         out.extend_from_slice(&self.own);
         out.extend_from_slice(self.shared);
+        (out.len() - self.shared.len(), self.shared.len())
     }
 }

@@ -2,13 +2,14 @@
 //! them. Equal to what those make of the same reply with the publications in it (tested).
 
 use super::command::Protocol;
-use super::missed::{Missed, Pieces, Work};
+use super::missed::{Missed, Pieces, Splice, Work};
 use super::reply::encode_reply;
 use crate::proto::client::{ConnectResult, Reply, SubscribeResult};
 use crate::proto::json::{self, NotJson, Object};
 use crate::proto::json_write::{Value, Writer};
 use prost::Message;
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 /// Fields of client.proto.
@@ -35,6 +36,8 @@ pub struct Recovered {
     head: SubscribeResult,
     missed: Missed,
     tail: SubscribeResult,
+    /// Where the shared part of the list was put last, and how long it is.
+    part: Cell<(usize, usize)>,
 }
 
 impl Recovered {
@@ -48,24 +51,38 @@ impl Recovered {
             epoch: std::mem::take(&mut result.epoch),
             ..SubscribeResult::default()
         };
-        Recovered { head, missed, tail: result }
+        Recovered { head, missed, tail: result, part: Cell::default() }
     }
 
     fn pieces(&self, protocol: Protocol) -> Result<Pieces<'_>, NotJson> {
         self.missed.pieces(protocol, self.tail.delta)
+    }
+
+    fn splice(&self, protocol: Protocol) -> Option<Splice<'_>> {
+        let (start, length) = self.part.get();
+        Some(Splice { start, length, deflated: self.missed.deflated(protocol, self.tail.delta)? })
     }
 }
 
 impl Told {
     /// Makes the forms of the lists that it needs; says of each whether it was there.
     pub fn prepare(&self, protocol: Protocol) -> impl Iterator<Item = Work> {
+        self.all().filter_map(move |recovered| recovered.missed.prepare(protocol, recovered.tail.delta))
+    }
+
+    /// The parts of the reply that others get too, as it was encoded last.
+    pub fn splices(&self, protocol: Protocol) -> Vec<Splice<'_>> {
+        self.all().filter_map(|recovered| recovered.splice(protocol)).collect()
+    }
+
+    /// In the order in which they are encoded.
+    fn all(&self) -> impl Iterator<Item = &Recovered> {
         let (one, many) = match self {
             Told::Push(_) => (None, None),
             Told::Subscribed(_, recovered) => (Some(recovered), None),
             Told::Connected(_, _, subs) => (None, Some(subs.values())),
         };
-        let all = one.into_iter().chain(many.into_iter().flatten());
-        all.filter_map(move |recovered| recovered.missed.prepare(protocol, recovered.tail.delta))
+        one.into_iter().chain(many.into_iter().flatten())
     }
 
     /// Appends the reply: a line without its newline, or a message behind its length.
@@ -116,7 +133,7 @@ impl Value for Recovered {
         to.object(|to| {
             self.head.write(to);
             if !pieces.is_empty() {
-                to.list_of("publications", |out| pieces.put(out));
+                to.list_of("publications", |out| self.part.set(pieces.put(out)));
             }
             self.tail.write(to);
         });
@@ -169,7 +186,7 @@ impl Body<'_> {
     fn put(&self, out: &mut Vec<u8>) {
         // A Vec grows as needed, so neither can fail.
         _ = self.recovered.head.encode(out);
-        self.pieces.put(out);
+        self.recovered.part.set(self.pieces.put(out));
         _ = self.recovered.tail.encode(out);
     }
 }

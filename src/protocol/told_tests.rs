@@ -1,7 +1,11 @@
 use super::*;
+use crate::counters::Counters;
 use crate::proto::client::{ClientInfo, Publication};
+use crate::protocol::frame::Rendition;
+use crate::protocol::framer::Framer;
 use crate::protocol::missed::Range;
 use crate::protocol::{delta, payload};
+use crate::wire::deflate::{Deflater, Inflater};
 use proptest::prelude::*;
 use std::sync::Arc;
 
@@ -30,6 +34,28 @@ fn plainly(protocol: Protocol, reply: &Reply) -> Result<Vec<u8>, NotJson> {
 fn spliced(protocol: Protocol, told: &Told) -> Result<Vec<u8>, NotJson> {
     let mut out = Vec::new();
     told.encode(protocol, &mut out).map(|()| out)
+}
+
+fn framer() -> (Framer, Arc<Counters>) {
+    let counters = Arc::new(Counters::default());
+    (Framer::new(counters.clone()).with_deflater(Deflater::new(1), 0), counters)
+}
+
+/// The answer as a client reads it that asked for compression.
+fn inflated(framer: &mut Framer, protocol: Protocol, told: &Told) -> Vec<u8> {
+    let payload = spliced(protocol, told).expect("it can be told");
+    let rendition = Rendition::websocket(protocol, true);
+    let frame = framer.frame_spliced(rendition, &payload, &told.splices(protocol));
+    assert_eq!(frame[0], 0xc0 | rendition.opcode() as u8, "compressed");
+    let head = match frame[1] {
+        126 => 4,
+        127 => 10,
+        _ => 2,
+    };
+    let mut out = Vec::new();
+    Inflater::default().inflate(rendition.opcode(), &frame[head..], 1 << 20, &mut out).expect("a message");
+    assert!(out == payload, "{protocol:?}");
+    frame.to_vec()
 }
 
 fn publication() -> impl Strategy<Value = Publication> {
@@ -99,7 +125,10 @@ proptest! {
             let told = Told::Subscribed(id, recovered);
             for (protocol, subscribe) in BOTH.into_iter().zip(plain) {
                 let expected = plainly(protocol, &Reply { id, subscribe: Some(subscribe), ..Reply::default() });
-                prop_assert_eq!(spliced(protocol, &told), expected, "{:?} from {}", protocol, skip);
+                prop_assert_eq!(spliced(protocol, &told), expected.clone(), "{:?} from {}", protocol, skip);
+                if expected.is_ok() {
+                    inflated(&mut framer().0, protocol, &told);
+                }
             }
         }
     }
@@ -123,7 +152,10 @@ proptest! {
         for (protocol, subs) in BOTH.into_iter().zip(plain) {
             let connect = ConnectResult { subs, ..connect.clone() };
             let expected = plainly(protocol, &Reply { id, connect: Some(connect), ..Reply::default() });
-            prop_assert_eq!(spliced(protocol, &told), expected, "{:?}", protocol);
+            prop_assert_eq!(spliced(protocol, &told), expected.clone(), "{:?}", protocol);
+            if expected.is_ok() {
+                inflated(&mut framer().0, protocol, &told);
+            }
         }
     }
 }
@@ -143,6 +175,28 @@ fn each_form_of_a_range_is_made_once_whoever_needs_how_much_of_it() {
             assert!(work.len() == 50 && work[1..].iter().all(|work| *work == Work::Shared));
             assert_eq!(told(50).prepare(protocol).count(), 0, "who has missed nothing needs no form");
         }
+    }
+}
+
+#[test]
+fn a_list_is_compressed_once_for_all_who_have_missed_the_same() {
+    let data = |offset| format!("{{\"text\":\"the same words again and again\",\"n\":{offset}}}").into();
+    let list = (1..=50).map(|offset| Publication { data: data(offset), offset, ..Publication::default() });
+    let range = Arc::new(Range::new(list.collect()));
+    for (protocol, delta) in [(Protocol::Json, false), (Protocol::Protobuf, false), (Protocol::Json, true)] {
+        let (mut framer, counters) = framer();
+        let told = |id, skip| {
+            let result = SubscribeResult { delta, epoch: "abcdefgh".into(), ..SubscribeResult::default() };
+            Told::Subscribed(id, Recovered::new(result, Missed::new(range.clone(), skip)))
+        };
+        let frames: Vec<usize> = (1..30).map(|id| inflated(&mut framer, protocol, &told(id, 0)).len()).collect();
+        assert_eq!(counters.recovered_lists_deflated.get(), 1, "{protocol:?}");
+        let plain = spliced(protocol, &told(1, 0)).expect("it can be told").len();
+        assert!(frames.iter().all(|frame| frame * 2 < plain), "{frames:?} of {plain}");
+        inflated(&mut framer, protocol, &told(1, 3));
+        inflated(&mut framer, protocol, &told(1, 40));
+        assert_eq!(counters.recovered_lists_deflated.get(), 2, "who has missed much less has it compressed alone");
+        assert_eq!(counters.deflated_messages.get(), 31);
     }
 }
 

@@ -14,7 +14,7 @@ use crate::protocol::code::Disconnect;
 use crate::protocol::command::{Commands, Protocol};
 use crate::protocol::frame::{Block, Rendition};
 use crate::protocol::framer::Framer;
-use crate::protocol::missed::Work;
+use crate::protocol::missed::{Splice, Work};
 use crate::protocol::reply;
 use crate::protocol::told::Told;
 use crate::session::flow::PublishWish;
@@ -277,7 +277,7 @@ impl Shard {
     fn reply(&mut self, slot: Slot, rendition: Rendition, reply: &Reply) -> After {
         self.scratch.clear();
         let encoded = reply::encode_reply(rendition.protocol(), reply, &mut self.scratch);
-        self.queue_reply(slot, rendition, encoded)
+        self.queue_reply(slot, rendition, encoded, &[])
     }
 
     /// Answers with what may hold recovered lists.
@@ -291,15 +291,22 @@ impl Shard {
         }
         self.scratch.clear();
         let encoded = told.encode(protocol, &mut self.scratch);
-        self.queue_reply(slot, rendition, encoded)
+        let splices = if rendition.is_deflated() { told.splices(protocol) } else { Vec::new() };
+        self.queue_reply(slot, rendition, encoded, &splices)
     }
 
     /// Queues what stands in `scratch`.
-    fn queue_reply(&mut self, slot: Slot, rendition: Rendition, encoded: Result<(), NotJson>) -> After {
+    fn queue_reply(
+        &mut self,
+        slot: Slot,
+        rendition: Rendition,
+        encoded: Result<(), NotJson>,
+        splices: &[Splice<'_>],
+    ) -> After {
         if encoded.is_err() {
             return After::Disconnect(Disconnect::INAPPROPRIATE_PROTOCOL);
         }
-        let block = self.framer.frame(rendition, &self.scratch);
+        let block = self.framer.frame_spliced(rendition, &self.scratch, splices);
         self.counters.messages_sent.add(1);
         self.counters.messages_sent_bytes.add(self.scratch.len() as u64);
         self.output.queue(slot.index, &block);

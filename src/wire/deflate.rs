@@ -45,19 +45,41 @@ impl Deflater {
 
     /// Replaces `out` by the compressed message; false when it could not be compressed.
     pub fn deflate(&mut self, message: &[u8], out: &mut Vec<u8>) -> bool {
-        out.clear();
-        self.state.reset();
-        // More than incompressible data needs, so that one call does it.
-        out.reserve(message.len() + message.len() / 8 + 64);
-        let is_done = self.state.compress_vec(message, out, FlushCompress::Sync).is_ok()
-            && self.state.total_in() == message.len() as u64
-            && out.len() < out.capacity()
-            && out.ends_with(&TAIL);
+        let is_done = self.deflate_piece(message, out);
         if is_done {
             out.truncate(out.len() - TAIL.len());
         }
         is_done
     }
+
+    /// Replaces `out` by a compressed piece of a message, which looks back at nothing before it, so that it may stand in
+    /// any message behind other such pieces and behind what was stored ([`store`]). [`finish`] ends the message.
+    pub fn deflate_piece(&mut self, piece: &[u8], out: &mut Vec<u8>) -> bool {
+        out.clear();
+        self.state.reset();
+        // More than incompressible data needs, so that one call does it.
+        out.reserve(piece.len() + piece.len() / 8 + 64);
+        self.state.compress_vec(piece, out, FlushCompress::Sync).is_ok()
+            && self.state.total_in() == piece.len() as u64
+            && out.len() < out.capacity()
+            && out.ends_with(&TAIL)
+    }
+}
+
+/// Appends a piece of a message that is not compressed (RFC 1951 3.2.4).
+pub fn store(piece: &[u8], out: &mut Vec<u8>) {
+    for block in piece.chunks(usize::from(u16::MAX)) {
+        let length = block.len() as u16;
+        out.push(0);
+        out.extend_from_slice(&length.to_le_bytes());
+        out.extend_from_slice(&(!length).to_le_bytes());
+        out.extend_from_slice(block);
+    }
+}
+
+/// Ends a message of pieces: an empty block that is not compressed begins, and the rest of it is what a message leaves out.
+pub fn finish(out: &mut Vec<u8>) {
+    out.push(0);
 }
 
 /// Why there is no message.

@@ -221,3 +221,19 @@ fn frames_of_both_directions_carry_the_mark() {
     encode_deflated_masked(Opcode::Binary, &payload, KEY, &mut masked);
     assert_eq!((masked[0], messages(&masked)), (0xc2, Ok(vec![b"Hello".to_vec()])));
 }
+
+#[test]
+fn stored_and_compressed_pieces_make_one_message() {
+    let (long, text) = (vec![b'x'; 70_000], b"{\"the\":\"same\",\"text\":\"the same text\"}".repeat(5));
+    let mut deflater = Deflater::new(1);
+    let (mut piece, mut message) = (Vec::new(), Vec::new());
+    assert!(deflater.deflate_piece(&text, &mut piece) && piece.len() < text.len() / 2);
+    store(&long, &mut message);
+    message.extend_from_slice(&piece);
+    message.extend_from_slice(&piece);
+    store(b"}", &mut message);
+    finish(&mut message);
+    let mut out = Vec::new();
+    Inflater::default().inflate(Opcode::Text, &message, 1 << 20, &mut out).expect("a message");
+    assert!(out == [&long[..], &text, &text, b"}"].concat());
+}

@@ -12,6 +12,7 @@ mod limits;
 mod sole;
 mod start;
 mod stop;
+mod storm;
 mod tls;
 mod tools;
 
