@@ -75,16 +75,17 @@ impl Shard {
             dug.after.get_or_insert(part.source.offset - 1);
             true
         });
+        if !is_enough || dropped == 0 {
+            return false;
+        }
         self.counters.catch_up_dropped.add(dropped);
         for dug in holes {
             if let Some(after) = dug.after {
                 self.dig(client, dug.at, dug.seat, after);
             }
         }
-        if is_enough && dropped > 0 {
-            self.output.notify_drained(slot.index);
-        }
-        is_enough && dropped > 0
+        self.output.notify_drained(slot.index);
+        true
     }
 
     /// A subscription has lost what waited behind `after`.
