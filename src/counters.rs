@@ -182,6 +182,14 @@ counters! {
         writes, Counter, "corecast_writes_total", [], "Send calls.";
         short_writes, Counter, "corecast_short_writes_total", [], "Sends that the kernel took in part or not at all.";
         slow_clients, Counter, "corecast_slow_clients_total", [], "Clients disconnected because their queue was full.";
+        catch_ups_begun, Counter, "corecast_catch_ups_begun_total", [],
+            "Subscriptions of slow clients that fell behind instead of costing the connection.";
+        catch_ups_completed, Counter, "corecast_catch_ups_completed_total", [],
+            "Subscriptions that have caught up from history.";
+        catch_ups_failed, Counter, "corecast_catch_ups_failed_total", [],
+            "Subscriptions ended because history does not reach back to where they fell behind.";
+        catch_up_dropped, Counter, "corecast_catch_up_dropped_publications_total", [],
+            "Publications taken out of the queues of slow clients, to be read again from history.";
         mesh_sent, Counter, "corecast_mesh_messages_total", [], "Messages to other cores.";
         mesh_spilled, Counter, "corecast_mesh_spilled_total", [], "Messages that found the queue of another core full.";
         receive_buffers_empty, Counter, "corecast_receive_buffers_exhausted_total", [],

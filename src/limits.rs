@@ -76,6 +76,12 @@ pub const CHANNELS_PER_SLICE: usize = 2048;
 /// Sessions that an act of the server API touches before the core looks at its sockets again.
 pub const ACTS_PER_SLICE: usize = 128;
 
+/// Publications that a page of catching up goes through.
+pub const CATCH_UP_PUBLICATIONS: usize = 512;
+
+/// Bytes that it brings, and never more than half of what may wait for a client, unless one publication has more.
+pub const CATCH_UP_BYTES: usize = 128 << 10;
+
 /// Channels whose time is over that are cleared before the core looks at its sockets again.
 pub const EXPIRED_CHANNELS_PER_TURN: usize = 512;
 

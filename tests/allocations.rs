@@ -4,6 +4,7 @@
 #![allow(unsafe_code)] // An allocator is unsafe by its interface.
 
 use corecast::counters::Counters;
+use corecast::hub::lists::Source;
 use corecast::hub::{Output, Sent, Sink};
 use corecast::protocol::frame::Block;
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -55,7 +56,7 @@ fn burst(subscribers: u32, k: usize) -> (usize, usize) {
         let (allocations, writes) = (ALLOCATIONS.get(), sink.0);
         blocks.iter().for_each(|block| {
             let frame = output.frame_id();
-            output.broadcast(&audience, frame, block);
+            output.broadcast(&audience, frame, Source::NONE, block);
         });
         while output.flush(64, &mut sink, &counters) {}
         measured = (ALLOCATIONS.get() - allocations, sink.0 - writes);

@@ -470,6 +470,12 @@ const ROWS: &[Row] = &[
     ("Process", "a slow client gets 3008 behind the frame that was begun", Works, "a_slow_reader_is_disconnected"),
     (
         "Process",
+        "`corecast_slow_consumer: catch_up`: a slow client loses its queue instead of its connection and reads on from history",
+        Differs("ours alone; without the option nothing changes"),
+        "one_slow_client_among_hundreds_loses_nothing_on_two_cores",
+    ),
+    (
+        "Process",
         "a client that takes nothing for `websocket.write_timeout` is cut and counted under 3009",
         Differs("Centrifugo cuts whoever does not take a whole message in that time"),
         "a_client_that_reads_little_by_little_keeps",

@@ -168,6 +168,7 @@ fn sample(name: &Name) -> Json {
     match (last, name.kind) {
         ("error_mode", _) => json!("transport"),
         ("publication_data_format", _) => json!("json"),
+        ("corecast_slow_consumer", _) => json!("catch_up"),
         ("force_recovery_mode", _) => json!("cache"),
         ("allowed_delta_types", _) => json!(["fossil"]),
         ("subscription_type", _) => json!("stream"),
@@ -216,6 +217,9 @@ fn company(name: &Name) -> Vec<(String, Json)> {
         Some("history_size") => own(&[("history_ttl", json!("9s"))]),
         Some("history_ttl") => own(&[("history_size", json!(7))]),
         Some("force_recovery") => own(&[("history_ttl", json!("9s")), ("history_size", json!(7))]),
+        Some("corecast_slow_consumer") => {
+            own(&[("history_ttl", json!("9s")), ("history_size", json!(7)), ("allow_positioning", json!(true))])
+        }
         Some("auto_cache_recover") => own(&[
             ("history_ttl", json!("9s")),
             ("history_size", json!(7)),

@@ -30,6 +30,8 @@ pub struct Features {
     pub recovery_mode: RecoveryMode,
     /// It gets publications as patches of those before them; asked for by the client.
     pub delta: bool,
+    /// When too much waits for its client, its publications are dropped and read again from history.
+    pub catches_up: bool,
 }
 
 /// Options that a caller sets for one subscription; `None` keeps what the namespace says.
@@ -63,6 +65,7 @@ impl Features {
                 _ => RecoveryMode::Stream,
             },
             delta: false,
+            catches_up: namespace.catches_up(),
         }
     }
 

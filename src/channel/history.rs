@@ -185,6 +185,21 @@ impl Stream {
         (first..=self.top).take(limit).map(|offset| self.publication(offset)).collect()
     }
 
+    /// How many of the publications behind `offset` a page of so many publications and bytes takes: one at least, if there
+    /// is one. Each counts for `overhead` bytes more than its payload.
+    pub fn reach(&self, offset: u64, publications: usize, bytes: usize, overhead: usize) -> usize {
+        let first = offset.saturating_sub(self.floor()) as usize;
+        let mut left = bytes;
+        let fits = |kept: &&Kept| {
+            let size = kept.data.len() + overhead;
+            let fits = size <= left;
+            left = left.saturating_sub(size);
+            fits
+        };
+        let count = self.kept.iter().skip(first).take(publications).take_while(fits).count();
+        count.max(usize::from(first < self.kept.len()))
+    }
+
     fn publication(&self, offset: u64) -> Publication {
         let kept = &self.kept[(offset - self.floor() - 1) as usize];
         let extras = kept.extras.as_deref();
@@ -219,6 +234,17 @@ mod tests {
         let read = stream.read(&Page { limit, since, reverse });
         assert!(read.iter().all(|p| p.data[..] == p.offset.to_string().as_bytes()[..]));
         read.iter().map(|p| p.offset).collect()
+    }
+
+    #[test]
+    fn a_page_reaches_as_far_as_its_bytes() {
+        let stream = stream(12, 10);
+        assert_eq!(stream.reach(2, 100, 1000, 9), 10, "publications 3 to 12");
+        assert_eq!(
+            (stream.reach(2, 3, 1000, 9), stream.reach(11, 3, 1000, 9), stream.reach(12, 3, 1000, 9)),
+            (3, 1, 0)
+        );
+        assert_eq!((stream.reach(2, 100, 30, 9), stream.reach(2, 100, 29, 9), stream.reach(2, 100, 0, 9)), (3, 2, 1));
     }
 
     #[test]

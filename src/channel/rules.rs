@@ -103,6 +103,11 @@ impl Namespace {
         self.options.delta_publish
     }
 
+    /// True when the publications of slow subscribers are dropped and read again from history.
+    pub fn catches_up(&self) -> bool {
+        self.options.catches_up() && self.retention.is_some()
+    }
+
     /// True when a subscriber may choose publications by their tags.
     pub fn allows_filter(&self) -> bool {
         self.options.allow_tags_filter

@@ -35,6 +35,12 @@ const NAMESPACES: &str = "
 Fields of the objects in `channel.namespaces` (v5: `namespaces`). The variable of a field is
 `CHANNEL_NAMESPACES_<NAME>_<FIELD>`.
 
+`corecast_slow_consumer` is ours: `disconnect`, the default, ends a connection for which more waits than
+`client.queue_max_size` (3008). With `catch_up`, publications of the namespace are taken out of the queue of such a client
+and read again from history when it has read the rest. It needs history and subscriptions with a position. Joins, leaves
+and publications that are not kept are lost meanwhile; when history is too short, the subscription ends with 2500, one that
+the server made with 3010.
+
 | field | key in v5 | type | default | state |
 |---|---|---|---|---|
 ";

@@ -175,6 +175,7 @@ pub(super) const NAMESPACE: &[(&str, Bind<Namespace>)] = &[
     ("allow_history_for_client", Switch(|n| &mut n.allow_history_for_client)),
     ("allow_history_for_subscriber", Switch(|n| &mut n.allow_history_for_subscriber)),
     ("allow_history_for_anonymous", Switch(|n| &mut n.allow_history_for_anonymous)),
+    ("corecast_slow_consumer", Text(|n| &mut n.corecast_slow_consumer)),
 ];
 
 /// Where token rows hang.

@@ -378,6 +378,16 @@ pub struct Namespace {
     pub allow_history_for_subscriber: bool,
     /// Also user "".
     pub allow_history_for_anonymous: bool,
+    /// What becomes of a client for which too much waits: "" and `disconnect`, it is told 3008; `catch_up`, publications of
+    /// this namespace are dropped and read again from history.
+    pub corecast_slow_consumer: String,
+}
+
+impl Namespace {
+    /// True when slow subscribers catch up.
+    pub fn catches_up(&self) -> bool {
+        self.corecast_slow_consumer == "catch_up"
+    }
 }
 
 /// `rpc.ping.*`

@@ -52,6 +52,7 @@ pub(super) fn check_all(dialect: Dialect, entries: &Entries) -> Result<(), LoadE
     for view in views(entries) {
         history(dialect, entries, &view)?;
         recovery(&view)?;
+        slow_consumer(&view)?;
         words(&view)?;
         proxies(&view)?;
         map(&view)?;
@@ -122,6 +123,24 @@ fn recovery(view: &View<'_>) -> Result<(), LoadError> {
         return Err(view.error("allowed_delta_types", "unknown delta type").remedy("write [\"fossil\"]"));
     }
     Ok(())
+}
+
+/// Who is to catch up needs something to catch up from, and a position to do it at.
+fn slow_consumer(view: &View<'_>) -> Result<(), LoadError> {
+    const FIELD: &str = "corecast_slow_consumer";
+    view.one_of(FIELD, &["", "disconnect", "catch_up"])?;
+    if view.text(FIELD) != "catch_up" {
+        return Ok(());
+    }
+    if view.int("history_size") == 0 || view.nanos("history_ttl") == 0 {
+        return Err(view.error(FIELD, "catch_up needs history").remedy("set history_size and history_ttl"));
+    }
+    let positioning = ["force_positioning", "force_recovery", "allow_positioning", "allow_recovery"];
+    if positioning.iter().any(|field| view.is_on(field)) {
+        return Ok(());
+    }
+    let error = view.error(FIELD, "catch_up needs subscriptions with a position, and none can have one here");
+    Err(error.remedy(format!("set one of {positioning:?}")))
 }
 
 fn words(view: &View<'_>) -> Result<(), LoadError> {

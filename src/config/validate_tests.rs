@@ -36,6 +36,18 @@ fn refused_everywhere(options: Value, key: &str) {
 }
 
 #[test]
+fn who_is_to_catch_up_needs_history_and_a_position() {
+    let field = "corecast_slow_consumer";
+    refused_everywhere(json!({field: "wait"}), field);
+    refused_everywhere(json!({field: "catch_up", "allow_positioning": true}), field);
+    refused_everywhere(json!({field: "catch_up", "history_size": 9, "history_ttl": "9s"}), field);
+    for positioning in ["force_positioning", "force_recovery", "allow_positioning", "allow_recovery"] {
+        accepted(namespace(json!({field: "catch_up", "history_size": 9, "history_ttl": "9s", positioning: true})));
+    }
+    accepted(namespace(json!({field: "disconnect"})));
+}
+
+#[test]
 fn names_of_namespaces_are_checked() {
     for (list, reason) in [
         (json!([{"presence": true}]), "missing"),

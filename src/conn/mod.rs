@@ -13,6 +13,10 @@
 //! The change of protocol is a change of state here, not a hand-over: left-over bytes go along. An idle connection owns
 //! no buffer. Not here: what the bytes lead to (`shard`).
 
+mod follower;
+
+pub use follower::{Follower, Hole};
+
 use crate::clock::Mono;
 use crate::http2::{self, Http2, StreamKey};
 use crate::id::{ChannelKey, Slot, Ticket};
@@ -130,6 +134,8 @@ pub struct Client {
     pub listening: Option<Box<Listening>>,
     /// Subscriptions that the backend makes and that wait for the owners of their channels.
     pub grants: Vec<WaitingGrant>,
+    /// Those of its subscriptions that may fall behind and catch up.
+    pub followers: Vec<Follower>,
     /// Its place among the connections of its user.
     pub user_place: u32,
     /// It was admitted through the node's gate, so its end is told there.
@@ -156,6 +162,7 @@ impl Client {
             backlog: Vec::new(),
             listening: None,
             grants: Vec::new(),
+            followers: Vec::new(),
             user_place: 0,
             is_admitted: true,
             is_counted: false,

@@ -120,6 +120,12 @@ impl Audiences {
         self.audience(feed).len() + self.filters.as_deref().map_or(0, seats) as usize
     }
 
+    /// What those have in common who share a seat's group.
+    pub fn filter(&self, seat: Seat) -> Option<&Arc<Filter>> {
+        let group = seat.group.checked_sub(1)?;
+        self.filters.as_ref()?.groups.get(group as usize)?.as_ref().map(|group| &group.filter)
+    }
+
     /// The connection on a seat.
     pub fn seated(&self, feed: Feed, seat: Seat) -> Option<u32> {
         let audience = match seat.group.checked_sub(1) {
@@ -257,6 +263,7 @@ mod tests {
         let plain = audiences.join(JSON, None, 4);
         assert_eq!((first.group, second.group, other.group, plain.group), (1, 1, 2, 0));
         assert_eq!((audiences.groups().count(), audiences.count(JSON)), (2, 4));
+        assert_eq!([first, plain].map(|seat| audiences.filter(seat).cloned()), [Some(filter("a")), None]);
         assert_eq!(audiences.leave(JSON, first)[..], [(2, first)]);
         assert_eq!(audiences.seated(JSON, first), Some(2));
         assert!(audiences.leave(JSON, first).is_empty());

@@ -7,6 +7,8 @@
 //! Invariant: numbers are handed out in ascending order (modulo `u32::MAX`, 0 is the empty list) and retired from the
 //! oldest on, so a node stands at its number less the number of the first live one.
 
+use super::outbox::Part;
+use crate::id::ChannelKey;
 use crate::protocol::frame::Block;
 use std::collections::VecDeque;
 
@@ -19,9 +21,32 @@ pub const EMPTY: List = 0;
 /// Longer sequences are sent frame by frame: joining them would cost more than the calls it saves.
 const JOINED_BYTES_MAX: usize = 128 << 10;
 
+/// Where a block can be read again, so that it may be taken out of what waits.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Source {
+    /// The channel on this core.
+    pub channel: ChannelKey,
+    /// Its offset in the history; 0: it is not kept.
+    pub offset: u64,
+}
+
+impl Source {
+    /// Of what exists only once.
+    pub const NONE: Source = Source { channel: ChannelKey(0), offset: 0 };
+
+    /// True when the block can be read again.
+    pub fn is_kept(self) -> bool {
+        self.offset > 0
+    }
+}
+
 struct Node {
     parent: List,
     block: Block,
+    frame: u64,
+    source: Source,
+    /// Some block of the sequence can be read again: it is kept apart from the others where it has to wait.
+    is_apart: bool,
     /// Bytes of the whole sequence.
     bytes: usize,
     joined: Option<Block>,
@@ -71,14 +96,16 @@ impl Lists {
     }
 
     /// The sequence `list` followed by `block`. `frame` identifies the block, so that equal sequences share a node.
-    pub fn append(&mut self, list: List, frame: u64, block: &Block) -> List {
+    pub fn append(&mut self, list: List, frame: u64, source: Source, block: &Block) -> List {
         let known = if list == EMPTY { self.root_child } else { self.at(list).last_child };
         if known.0 == frame && known.1 != EMPTY {
             return known.1;
         }
-        let bytes = block.len() + if list == EMPTY { 0 } else { self.at(list).bytes };
+        let bytes = block.len() + self.bytes(list);
+        let is_apart = source.is_kept() || self.is_apart(list);
+        let (parent, block, last_child) = (list, block.clone(), (0, EMPTY));
         let child = self.next();
-        self.nodes.push_back(Node { parent: list, block: block.clone(), bytes, joined: None, last_child: (0, EMPTY) });
+        self.nodes.push_back(Node { parent, block, frame, source, is_apart, bytes, joined: None, last_child });
         if list == EMPTY {
             self.root_child = (frame, child);
         } else {
@@ -97,20 +124,26 @@ impl Lists {
         if node.joined.is_none() {
             let (parts, bytes) = (self.path(list), node.bytes);
             if bytes > JOINED_BYTES_MAX {
-                return parts.iter().for_each(each);
+                return parts.iter().for_each(|part| each(&part.block));
             }
-            let pieces: Vec<&[u8]> = parts.iter().map(|part| &part[..]).collect();
+            let pieces: Vec<&[u8]> = parts.iter().map(|part| &part.block[..]).collect();
             let place = self.place(list);
             self.nodes[place].joined = Some(Block::joined(&pieces));
         }
         each(self.at(list).joined.as_ref().unwrap_or(&self.at(list).block));
     }
 
-    fn path(&self, list: List) -> Vec<Block> {
+    /// True when what has to wait of the sequence waits in its parts.
+    pub fn is_apart(&self, list: List) -> bool {
+        list != EMPTY && self.at(list).is_apart
+    }
+
+    /// The blocks of a sequence, one by one.
+    pub fn path(&self, list: List) -> Vec<Part> {
         let (mut parts, mut at) = (Vec::new(), list);
         while at != EMPTY {
             let node = self.at(at);
-            parts.push(node.block.clone());
+            parts.push(Part { block: node.block.clone(), frame: node.frame, source: node.source });
             at = node.parent;
         }
         parts.reverse();
@@ -143,19 +176,19 @@ mod tests {
     #[test]
     fn equal_sequences_share_a_node_and_its_joined_bytes() {
         let (mut lists, a, b) = (Lists::default(), block("a"), block("b"));
-        let first = lists.append(EMPTY, 1, &a);
-        assert_eq!(lists.append(EMPTY, 1, &a), first);
-        let both = lists.append(first, 2, &b);
-        assert_eq!(lists.append(first, 2, &b), both);
+        let first = lists.append(EMPTY, 1, Source::NONE, &a);
+        assert_eq!(lists.append(EMPTY, 1, Source::NONE, &a), first);
+        let both = lists.append(first, 2, Source::NONE, &b);
+        assert_eq!(lists.append(first, 2, Source::NONE, &b), both);
         assert_eq!((lists.len(), bytes(&mut lists, both)), (2, b"ab".to_vec()));
     }
 
     #[test]
     fn a_block_that_is_sent_again_gets_a_live_node_after_its_old_one_was_retired() {
         let (mut lists, ping) = (Lists::default(), block("p"));
-        lists.append(EMPTY, 9, &ping);
+        lists.append(EMPTY, 9, Source::NONE, &ping);
         lists.retire(1);
-        let again = lists.append(EMPTY, 9, &ping);
+        let again = lists.append(EMPTY, 9, Source::NONE, &ping);
         assert_eq!(bytes(&mut lists, again), b"p");
     }
 
@@ -164,20 +197,20 @@ mod tests {
         let mut lists = Lists { retired: u32::MAX - 2, ..Lists::default() };
         let mut at = EMPTY;
         for (frame, text) in ["a", "b", "c", "d"].into_iter().enumerate() {
-            at = lists.append(at, frame as u64 + 1, &block(text));
+            at = lists.append(at, frame as u64 + 1, Source::NONE, &block(text));
             assert_ne!(at, EMPTY);
         }
         assert_eq!(bytes(&mut lists, at), b"abcd");
         lists.retire(3);
-        let next = lists.append(EMPTY, 7, &block("e"));
+        let next = lists.append(EMPTY, 7, Source::NONE, &block("e"));
         assert_eq!(bytes(&mut lists, next), b"e");
     }
 
     #[test]
     fn a_long_sequence_is_handed_out_block_by_block() {
         let (mut lists, big) = (Lists::default(), Block::from(vec![0; JOINED_BYTES_MAX]));
-        let first = lists.append(EMPTY, 1, &big);
-        let both = lists.append(first, 2, &big);
+        let first = lists.append(EMPTY, 1, Source::NONE, &big);
+        let both = lists.append(first, 2, Source::NONE, &big);
         let mut count = 0;
         lists.blocks(both, |b| {
             assert_eq!(b.len(), JOINED_BYTES_MAX);

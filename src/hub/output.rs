@@ -11,11 +11,14 @@
 //! **Holding.** What is broadcast to a held connection waits outside its list until [`Output::release`], so that a reply
 //! that is not known yet can go ahead of it.
 //!
+//! **Taking out.** Blocks that can be read again wait in the outbox one by one, so that [`Output::withdraw`] can take them out
+//! when too much waits; their frames tell whether they were marked for the present subscription or for a former one.
+//!
 //! **Doubts.** Who has been blocked for long is doubted; the next flush looks whether its peer takes anything. What the
 //! kernel says counts, not when this core last had time for the socket.
 
-use super::lists::{EMPTY, List, Lists};
-use super::outbox::Outbox;
+use super::lists::{EMPTY, List, Lists, Source};
+use super::outbox::{Outbox, Part};
 use crate::counters::Counters;
 use crate::protocol::frame::Block;
 use hashbrown::HashMap;
@@ -71,8 +74,10 @@ struct Hot {
 /// What was broadcast to a held connection, with its frame identities.
 #[derive(Default)]
 struct Held {
-    blocks: Vec<(u64, Block)>,
+    parts: Vec<Part>,
     bytes: usize,
+    /// It was too much, and nothing more is kept: the verdict follows.
+    is_over: bool,
 }
 
 /// The output side of all connections of one core.
@@ -91,6 +96,7 @@ pub struct Output {
     old_nodes: usize,
     notices: Vec<Notice>,
     doubts: Vec<u32>,
+    scratch: Vec<u8>,
     outbox_bytes_max: usize,
 }
 
@@ -120,10 +126,13 @@ impl Output {
 
     /// What was broadcast meanwhile follows what is queued now.
     pub fn release(&mut self, index: u32) {
+        if self.held.get(&index).is_none_or(|held| held.is_over) {
+            return;
+        }
         let Some(held) = self.held.remove(&index) else { return };
         self.hot[index as usize].held = false;
-        for (frame, block) in &held.blocks {
-            self.mark(index, *frame, block);
+        for part in &held.parts {
+            self.mark(index, part.frame, part.source, &part.block);
         }
     }
 
@@ -143,41 +152,49 @@ impl Output {
 
     /// Queues a block for one connection.
     pub fn queue(&mut self, index: u32, block: &Block) {
+        self.queue_kept(index, Source::NONE, block);
+    }
+
+    /// Queues a block for one connection that can be read again.
+    pub fn queue_kept(&mut self, index: u32, source: Source, block: &Block) {
         let frame = self.frame_id();
-        self.mark(index, frame, block);
+        self.mark(index, frame, source, block);
     }
 
     /// Queues a block that many connections get at different times (a ping) under the identity it was given.
     pub fn queue_shared(&mut self, index: u32, frame: u64, block: &Block) {
-        self.mark(index, frame, block);
+        self.mark(index, frame, Source::NONE, block);
     }
 
     /// Marks a whole audience, from a rotating start so that nobody is always last.
     /// `frame` identifies the block, as [`Output::frame_id`] gave it.
-    pub fn broadcast(&mut self, audience: &[u32], frame: u64, block: &Block) {
+    pub fn broadcast(&mut self, audience: &[u32], frame: u64, source: Source, block: &Block) {
         let start = (frame.wrapping_mul(0x9E37_79B9_7F4A_7C15) % (audience.len().max(1) as u64)) as usize;
         let (tail, head) = audience.split_at(start);
         for &index in head.iter().chain(tail) {
             if self.hot[index as usize].held {
-                self.keep(index, frame, block);
+                self.keep(index, frame, source, block);
             } else {
-                self.mark(index, frame, block);
+                self.mark(index, frame, source, block);
             }
         }
     }
 
     /// Keeps a broadcast for a held connection; too much of it is a verdict as in the outbox.
-    fn keep(&mut self, index: u32, frame: u64, block: &Block) {
+    fn keep(&mut self, index: u32, frame: u64, source: Source, block: &Block) {
         let held = self.held.entry(index).or_default();
-        held.blocks.push((frame, block.clone()));
+        if held.is_over {
+            return;
+        }
+        held.parts.push(Part { block: block.clone(), frame, source });
         held.bytes += block.len();
         if held.bytes > self.outbox_bytes_max {
-            *held = Held::default();
+            *held = Held { is_over: true, ..Held::default() };
             self.notices.push(Notice::Slow(index));
         }
     }
 
-    fn mark(&mut self, index: u32, frame: u64, block: &Block) {
+    fn mark(&mut self, index: u32, frame: u64, source: Source, block: &Block) {
         let hot = &mut self.hot[index as usize];
         if !hot.open {
             return;
@@ -185,7 +202,7 @@ impl Output {
         if hot.list == EMPTY {
             self.next.push(index);
         }
-        hot.list = self.lists.append(hot.list, frame, block);
+        hot.list = self.lists.append(hot.list, frame, source, block);
     }
 
     /// Reports [`Notice::Drained`] once nothing waits for the connection any more.
@@ -202,15 +219,29 @@ impl Output {
         self.notices.push(Notice::Drained(index));
     }
 
-    /// Drops what waits for the connection except a block that is partly sent.
+    /// Drops what waits for the connection except a block that is partly sent. What is marked stays where nothing ahead of it
+    /// is dropped: it may be the answer to the upgrade.
     pub fn discard(&mut self, index: u32) {
-        self.hot[index as usize].list = EMPTY;
+        let hot = &mut self.hot[index as usize];
+        if hot.blocked {
+            hot.list = EMPTY;
+        }
         if let Some(held) = self.held.get_mut(&index) {
-            *held = Held::default();
+            *held = Held { is_over: true, ..Held::default() };
         }
         if let Some(outbox) = &mut self.outboxes[index as usize] {
             outbox.keep_begun();
         }
+    }
+
+    /// Takes out of what waits for a blocked connection the blocks that can be read again and that `is_taken`, except one
+    /// that was begun. True when what is left is within the bound.
+    pub fn withdraw(&mut self, index: u32, is_taken: impl FnMut(&Part) -> bool) -> bool {
+        let hot = &mut self.hot[index as usize];
+        let Some(outbox) = &mut self.outboxes[index as usize] else { return false };
+        outbox.extend(self.lists.path(std::mem::replace(&mut hot.list, EMPTY)), 0);
+        outbox.withdraw(is_taken);
+        outbox.bytes() <= self.outbox_bytes_max
     }
 
     /// The next thing that the connection's owner should know.
@@ -271,26 +302,34 @@ impl Output {
         if list == EMPTY || !hot.open {
             return;
         }
-        let (outbox, hot) = (&mut self.outboxes[index as usize], hot);
-        let (mut broken, was_blocked) = (false, hot.blocked);
+        let outbox = &mut self.outboxes[index as usize];
+        if self.lists.is_apart(list)
+            && let Some(outbox) = outbox
+        {
+            outbox.extend(self.lists.path(list), 0);
+            return self.settle(index, false);
+        }
+        let (mut broken, was_blocked, mut sent) = (false, hot.blocked, 0);
         self.lists.blocks(list, |block| {
             if broken {
                 return;
             }
-            if hot.blocked {
-                return outbox.get_or_insert_default().push(block.clone(), 0);
+            if let Some(outbox) = outbox {
+                return outbox.push(Part { block: block.clone(), frame: 0, source: Source::NONE }, 0);
             }
             counters.writes.add(1);
             match sink.send(index, block) {
-                Sent::Bytes(n) => counters.bytes_sent.add(n as u64),
+                Sent::Bytes(n) => {
+                    counters.bytes_sent.add(n as u64);
+                    sent += n;
+                }
                 Sent::Full(n) => {
                     counters.bytes_sent.add(n as u64);
                     counters.short_writes.add(1);
                     hot.blocked = true;
+                    sent += n;
                     let outbox = outbox.insert(Box::new(Outbox::new(sink.unsent(index))));
-                    if n < block.len() {
-                        outbox.push(block.clone(), n);
-                    }
+                    outbox.extend(vec![Part { block: block.clone(), frame: 0, source: Source::NONE }], n);
                     sink.watch(index);
                 }
                 Sent::Broken => broken = true,
@@ -298,8 +337,19 @@ impl Output {
         });
         if hot.blocked && !was_blocked {
             self.notices.push(Notice::Blocked(index));
+            self.wait_apart(index, list, sent);
         }
         self.settle(index, broken);
+    }
+
+    /// What the kernel did not take of a sequence waits in its parts where some of them can be read again.
+    fn wait_apart(&mut self, index: u32, list: List, sent: usize) {
+        if self.lists.is_apart(list)
+            && let Some(outbox) = &mut self.outboxes[index as usize]
+        {
+            **outbox = Outbox::new(outbox.unsent);
+            outbox.extend(self.lists.path(list), sent);
+        }
     }
 
     /// Follows a write: a broken connection waits for nothing, a full one is judged, an idle one may be reported.
@@ -340,7 +390,7 @@ impl Output {
     fn send_waiting(&mut self, index: u32, outbox: &mut Outbox, sink: &mut impl Sink, counters: &Counters) -> bool {
         loop {
             counters.writes.add(1);
-            let (n, is_full) = match sink.send(index, outbox.front().unwrap_or_default()) {
+            let (n, is_full) = match sink.send(index, outbox.front(&mut self.scratch)) {
                 Sent::Bytes(n) => (n, false),
                 Sent::Full(n) => (n, true),
                 Sent::Broken => {

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 
 fn broadcast(output: &mut Output, audience: &[u32], block: &Block) {
     let frame = output.frame_id();
-    output.broadcast(audience, frame, block);
+    output.broadcast(audience, frame, Source::NONE, block);
 }
 
 /// A socket layer with room for so many bytes per connection.
@@ -279,6 +279,25 @@ fn what_is_broadcast_to_a_held_connection_follows_what_is_queued_before_its_rele
     while output.flush(9, &mut pipes, &counters) {}
     output.check_invariants();
     assert_eq!([&pipes.got[0][..], &pipes.got[1][..]], [&b"replyabc"[..], b"abc"]);
+}
+
+#[test]
+fn what_was_said_before_a_held_connection_became_slow_is_said() {
+    let (mut output, counters, mut pipes) = (Output::new(3), Counters::default(), Pipes::new(1, 1000));
+    output.open(0);
+    output.queue(0, &block("upgrade"));
+    output.hold(0);
+    broadcast(&mut output, &[0], &block("abcd"));
+    broadcast(&mut output, &[0], &block("e"));
+    output.queue(0, &block("reply"));
+    output.release(0);
+    broadcast(&mut output, &[0], &block("f"));
+    assert_eq!(output.poll_notice(), Some(Notice::Slow(0)));
+    output.discard(0);
+    output.queue(0, &block("close"));
+    while output.flush(9, &mut pipes, &counters) {}
+    output.check_invariants();
+    assert_eq!(pipes.got[0], b"upgradereplyclose", "and nothing behind what was dropped");
 }
 
 #[test]

@@ -9,9 +9,12 @@
 //! position, an entry in presence). Who waits holds its feed in all wishes from its own on, so from the answer on
 //! nothing is missed, whatever other wishes are under way.
 //!
+//! A subscriber that has fallen behind steps out of its audience and holds its feed in the wish all the same, so that it can
+//! step in again at any position that the owner names.
+//!
 //! States of one feed of one channel: absent → asked (subscribers wait) → confirmed → absent.
-//! Invariants: a feed with an audience is confirmed; a channel with neither audience nor waiting subscribers does not
-//! exist.
+//! Invariants: a feed with an audience is confirmed; a channel with neither audience nor waiting subscribers nor those who
+//! stepped out does not exist.
 
 use super::audiences::{Audiences, Moved};
 use super::tracked::Tracked;
@@ -66,6 +69,8 @@ struct Channel {
     waiting: Vec<(Feed, Waiting)>,
     /// Where those with a position stand, if there are any.
     tracked: Option<Box<Tracked>>,
+    /// Subscribers of each feed that have stepped out; few channels ever have any.
+    outside: Option<Box<[u32; Feed::COUNT]>>,
 }
 
 /// The channels of one core.
@@ -134,6 +139,7 @@ impl Registry {
             answered: 0,
             waiting: Vec::new(),
             tracked: None,
+            outside: None,
         };
         let key = match self.free.pop() {
             Some(place) => ChannelKey(place),
@@ -240,12 +246,55 @@ impl Registry {
         self.channels.get_mut(key.0 as usize)?.as_mut()?.tracked.as_deref_mut()
     }
 
+    /// The connection on `seat`, one with a position, stays subscribed without being heard: publications pass it by until it
+    /// steps in, and whatever it has missed it will read. Returns its filter, and the connections that sit somewhere else now.
+    pub fn step_out(&mut self, key: ChannelKey, feed: Feed, seat: Seat) -> (Option<Arc<Filter>>, Moved) {
+        let channel = self.channel_mut(key);
+        if let (Some(tracked), Some(index)) = (&mut channel.tracked, channel.audiences.seated(feed, seat)) {
+            tracked.lost.remove(&index);
+        }
+        channel.outside.get_or_insert_default()[feed.index()] += 1;
+        let filter = channel.audiences.filter(seat).cloned();
+        (filter, channel.audiences.leave(feed, seat))
+    }
+
+    /// It goes on with the next publication; returns its seat. With deltas that publication is whole.
+    pub fn step_in(&mut self, key: ChannelKey, feed: Feed, filter: Option<&Arc<Filter>>, index: u32) -> Seat {
+        self.vacate(key, feed);
+        if feed.delta {
+            let (seat, moved) = self.join_patched(key, feed, false, index);
+            debug_assert!(moved.is_empty(), "it stands behind the others");
+            return seat;
+        }
+        self.join(key, feed, filter, index)
+    }
+
+    /// One that has stepped out has left. [`Registry::release`] follows.
+    pub fn leave_outside(&mut self, key: ChannelKey, feed: Feed) {
+        self.vacate(key, feed);
+        let channel = self.channel_mut(key);
+        if let Some(tracked) = &mut channel.tracked {
+            tracked.count -= 1;
+        }
+        channel.tracked.take_if(|tracked| tracked.count == 0);
+    }
+
+    fn vacate(&mut self, key: ChannelKey, feed: Feed) {
+        self.subscriptions -= 1;
+        let channel = self.channel_mut(key);
+        let Some(outside) = &mut channel.outside else { unreachable!("it has stepped out") };
+        outside[feed.index()] -= 1;
+        if outside.iter().all(|count| *count == 0) {
+            channel.outside = None;
+        }
+    }
+
     /// Drops what nobody needs any more. The wish, if any, goes to the owner.
     pub fn release(&mut self, key: ChannelKey) -> Option<Wish> {
         let serial = self.serials + 1;
         let channel = self.channels.get_mut(key.0 as usize)?.as_mut()?;
         let waited = channel.waiting.iter().fold(0, |set, (feed, _)| set | feed.bit());
-        let heard = Feed::all().filter(|feed| channel.audiences.count(*feed) > 0);
+        let heard = Feed::all().filter(|feed| channel.count(*feed) > 0);
         let needed = heard.fold(waited, |set, feed| set | feed.bit());
         if needed == channel.asked {
             return None;
@@ -299,7 +348,7 @@ impl Registry {
     pub fn scan(&self, place: usize, count: usize, mut each: impl FnMut(&Arc<str>, usize)) -> Option<usize> {
         let end = self.channels.len().min(place.saturating_add(count));
         for channel in self.channels[place.min(end)..end].iter().flatten() {
-            let listeners = Feed::all().map(|feed| channel.audiences.count(feed)).sum();
+            let listeners = Feed::all().map(|feed| channel.count(feed)).sum();
             if listeners > 0 {
                 each(&channel.name, listeners);
             }
@@ -338,11 +387,11 @@ impl Registry {
             let Some(channel) = channel else { continue };
             assert_eq!(self.by_name.get(&*channel.name), Some(&ChannelKey(place as u32)), "named");
             for feed in Feed::all() {
-                let count = channel.audiences.count(feed);
+                let count = channel.count(feed);
                 places += count;
                 assert!(count == 0 || channel.is_confirmed(feed), "{}", channel.name);
             }
-            let heard = Feed::all().any(|feed| channel.audiences.count(feed) > 0);
+            let heard = Feed::all().any(|feed| channel.count(feed) > 0);
             assert!(heard || !channel.waiting.is_empty(), "{} has neither listeners nor waiting", channel.name);
         }
         assert_eq!(places, self.subscriptions);
@@ -352,6 +401,11 @@ impl Registry {
 impl Channel {
     fn wish(&self, serial: u64) -> Wish {
         Wish { channel: self.name.clone(), feeds: self.asked, serial }
+    }
+
+    /// Subscribers of the feed, in the audience and outside.
+    fn count(&self, feed: Feed) -> usize {
+        self.audiences.count(feed) + self.outside.as_ref().map_or(0, |outside| outside[feed.index()]) as usize
     }
 
     /// The wish with which the feed was asked for last.
@@ -451,6 +505,25 @@ mod tests {
         let (key, _) = registry.confirmed("c", asked.serial).expect("asked");
         let place = registry.join(key, JSON, None, 1);
         assert!(registry.leave(key, JSON, place).is_empty());
+        assert_eq!(registry.release(key).map(|w| w.feeds), Some(0));
+        assert_eq!((registry.len(), registry.subscriptions()), (0, 0));
+    }
+
+    #[test]
+    fn one_that_has_stepped_out_hears_nothing_and_keeps_its_channel() {
+        let mut registry = Registry::new(1);
+        let asked = wish(registry.listen("c", JSON, waiting(1)));
+        let (key, _) = registry.confirmed("c", asked.serial).expect("asked");
+        let places = [10, 11].map(|index| registry.join(key, JSON, None, index));
+        assert_eq!(registry.step_out(key, JSON, places[0]).1[..], [(11, places[0])]);
+        assert_eq!((audience(&registry), registry.subscriptions()), (&[11][..], 2));
+        registry.leave(key, JSON, places[0]);
+        assert_eq!(registry.release(key), None, "the wish stays in force");
+        registry.check_invariants();
+        registry.step_in(key, JSON, None, 10);
+        assert_eq!((audience(&registry), registry.subscriptions()), (&[10][..], 1));
+        registry.step_out(key, JSON, places[0]);
+        registry.leave_outside(key, JSON);
         assert_eq!(registry.release(key).map(|w| w.feeds), Some(0));
         assert_eq!((registry.len(), registry.subscriptions()), (0, 0));
     }

@@ -176,6 +176,11 @@ impl Session {
         &self.subscriptions
     }
 
+    /// The subscription to this channel.
+    pub fn subscription(&self, channel: &str) -> Option<&Subscription> {
+        self.find(channel).map(|at| &self.subscriptions[at])
+    }
+
     /// Ends the session. Returns the user if `connect` had succeeded.
     pub fn end(&mut self) -> Option<Arc<str>> {
         let was = std::mem::replace(&mut self.state, State::Refused);

@@ -28,7 +28,9 @@ impl Shard {
                 let feed = subscription.feed(client.session.rendition());
                 let listeners = self.registry.listeners(&subscription.channel);
                 let seated = listeners.and_then(|listeners| listeners.seated(feed, subscription.seat));
-                assert_eq!(seated, Some(conn.slot.index), "knows its seat");
+                let follower = client.followers.iter().find(|follower| follower.key == subscription.key);
+                let is_behind = follower.is_some_and(|follower| follower.hole.is_some());
+                assert!(is_behind || seated == Some(conn.slot.index), "knows its seat");
                 subscriptions += 1;
                 if subscription.features.positioned {
                     *positioned.entry(subscription.channel.clone()).or_default() += 1;
@@ -72,7 +74,23 @@ impl Shard {
             }
         }
         assert!(grants.is_empty(), "grants without an act");
+        self.check_followers();
         self.jobs.check_invariants();
+    }
+
+    /// Whoever may fall behind is subscribed, and an open question for a page is known.
+    fn check_followers(&self) {
+        for (conn, client) in self.clients() {
+            let pending = client.listening.iter().flat_map(|listening| &listening.channels);
+            let keys = pending.filter_map(|pending| pending.joined.as_ref().map(|joined| joined.key));
+            let keys: Vec<_> = client.session.subscriptions().iter().map(|s| s.key).chain(keys).collect();
+            for follower in &client.followers {
+                assert!(keys.contains(&follower.key), "{} is subscribed", follower.channel);
+                let question = follower.hole.as_ref().and_then(|hole| hole.question);
+                let asked = question.map(|ticket| self.reading.get(&ticket).copied());
+                assert!(asked.is_none_or(|slot| slot == Some(conn.slot)), "{} is read", follower.channel);
+            }
+        }
     }
 
     /// Panics when something still waits although nothing is under way between the cores and nobody speaks.
@@ -80,12 +98,14 @@ impl Shard {
         self.check_invariants();
         assert!(self.jobs.is_empty() && self.publishing.is_empty() && self.asking.is_empty(), "a call waits");
         assert!(self.entering.is_empty() && self.errands.is_empty(), "a subscriber or an errand waits");
+        assert!(self.reading.is_empty(), "a page is on its way");
         assert!(self.effects.is_empty() && self.verdicts.is_empty(), "something is still to be done");
         assert!(!self.registry.has_waiting() && !self.checks.is_losing(), "a subscriber waits");
         for (_, client) in self.clients() {
             assert!(client.listening.is_none() && client.grants.is_empty() && client.backlog.is_empty());
             assert!(!client.session.is_waiting(), "a command waits");
             assert!(!client.is_claiming, "a claim was not heard");
+            assert!(client.followers.iter().all(|follower| follower.hole.is_none()), "a subscription is behind");
         }
     }
 

@@ -144,6 +144,9 @@ impl Shard {
         if conn.client().is_none() {
             return self.put(conn); // An HTTP answer may be of any size.
         }
+        if self.fall_behind(&mut conn) {
+            return self.put(conn);
+        }
         self.output.discard(index);
         self.counters.slow_clients.add(1);
         let goes_on = self.disconnect(&mut conn, &Disconnect::SLOW);
@@ -191,6 +194,10 @@ impl Shard {
             self.effects.push_back(super::Effect::ShutdownWrite(conn.slot));
         } else if matches!(conn.kind, Kind::Http2(_)) {
             self.http2_drained(&mut conn);
+        } else if matches!(conn.kind, Kind::WebSocket(_)) {
+            if !self.catch_up(&mut conn) {
+                return self.drop_conn(conn);
+            }
         } else if matches!(conn.kind, Kind::Http(_)) && !self.consume_input(&mut conn) {
             return self.drop_conn(conn);
         }

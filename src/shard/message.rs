@@ -4,10 +4,10 @@ use crate::api::{Answer, Post, Question};
 use crate::channel::inquiry::Inquiry;
 use crate::channel::{Member, Position};
 use crate::clock::Mono;
-use crate::id::{ClientId, Core, Ticket};
-use crate::proto::client::ClientInfo;
+use crate::id::{ClientId, Core, Slot, Ticket};
+use crate::proto::client::{ClientInfo, Publication};
 use crate::protocol::feeds::FeedSet;
-use crate::protocol::filter::Tags;
+use crate::protocol::filter::{Filter, Tags};
 use crate::protocol::frame::{Block, Rendition};
 use crate::session::{Entered, Policy, Since, outside};
 use smallvec::SmallVec;
@@ -130,6 +130,26 @@ pub enum Message {
         /// Comes back in `Answered`.
         ticket: Ticket,
     },
+    /// To the owner: a subscriber has fallen behind and reads on.
+    ReadOn {
+        /// The channel.
+        channel: Arc<str>,
+        /// Where it is.
+        from: Core,
+        /// Comes back in `Page`.
+        ticket: Ticket,
+        /// From where on.
+        gap: Box<Gap>,
+    },
+    /// From the owner: publications that follow this message are behind the top of its time.
+    Page {
+        /// Of the question.
+        ticket: Ticket,
+        /// What the subscriber has missed; `None`: it is not kept any more.
+        page: Option<Box<Page>>,
+    },
+    /// To itself: a page brought nothing for this client, and there are more.
+    TurnPage(Slot),
     /// To itself: the next slice of long work.
     Continue(Ticket),
     /// A question to every core.
@@ -197,6 +217,28 @@ pub struct Entry {
     pub since: Option<Since>,
 }
 
+/// What a subscriber that has fallen behind asks for.
+#[derive(Clone)]
+pub struct Gap {
+    /// The position that it has reached.
+    pub since: Position,
+    /// It wants only those that pass.
+    pub filter: Option<Arc<Filter>>,
+    /// It takes so many bytes, or one publication.
+    pub bytes_max: usize,
+}
+
+/// A page of what it has missed.
+#[derive(Clone)]
+pub struct Page {
+    /// In their order.
+    pub publications: Vec<Publication>,
+    /// The page goes up to this offset.
+    pub reached: u64,
+    /// That is the top: there is nothing behind it.
+    pub is_top: bool,
+}
+
 /// A subscriber that has left.
 #[derive(Clone)]
 pub struct Departure {
@@ -217,6 +259,8 @@ pub struct Frames {
     pub tags: Option<Arc<Tags>>,
     /// Its place in the history, if it is kept.
     pub kept: Option<Kept>,
+    /// The offset, where slow subscribers can read it again; else 0.
+    pub offset: u64,
 }
 
 /// A publication's place in the history of its channel.

@@ -7,6 +7,7 @@
 //! other connection. Deliveries are marks in `hub`, not effects.
 
 mod acts;
+mod catch_up;
 mod check;
 mod ending;
 mod grpc;
@@ -165,6 +166,8 @@ pub struct Shard {
     entering: HashMap<Ticket, (Slot, Arc<str>)>,
     /// What those with a position need.
     checks: positions::Checks,
+    /// Questions for pages of clients that catch up.
+    reading: HashMap<Ticket, Slot>,
     /// Questions of other cores, or of this one, that take several slices.
     errands: HashMap<Ticket, acts::Errand>,
     departures: acts::Departures,
@@ -221,6 +224,7 @@ impl Shard {
             keys: KeyCache::default(),
             entering: HashMap::new(),
             checks: positions::Checks::default(),
+            reading: HashMap::new(),
             errands: HashMap::new(),
             departures: acts::Departures::default(),
             tickets: 0,
@@ -519,6 +523,12 @@ impl Shard {
                 let answer = Answer::Found(Box::new(self.ask_owned(&channel, question)));
                 self.send(from, Message::Answered { ticket, answer });
             }
+            Message::ReadOn { channel, from, ticket, gap } => {
+                let page = self.read_on_owned(&channel, &gap).map(Box::new);
+                self.send(from, Message::Page { ticket, page });
+            }
+            Message::Page { ticket, page } => self.page_came(ticket, page.map(|page| *page)),
+            Message::TurnPage(slot) => self.turn_page(slot),
             Message::Continue(ticket) => self.go_on_later(ticket),
             Message::Ask { question, from, ticket } => {
                 self.counters.controls_received.add(1);

@@ -29,7 +29,7 @@ fn meta_ttl(rules: &Rules, channel: &str) -> Duration {
 }
 
 impl Shard {
-    fn meta_ttl(&self, channel: &str) -> Duration {
+    pub(super) fn meta_ttl(&self, channel: &str) -> Duration {
         meta_ttl(&self.policy.rules, channel)
     }
 

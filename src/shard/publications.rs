@@ -10,6 +10,7 @@ use crate::channel::store::{Appended, Keeping};
 use crate::counters::Counters;
 use crate::hub::Output;
 use crate::hub::audiences::Group;
+use crate::hub::lists::Source;
 use crate::hub::tracked::Tracked;
 use crate::id::{ChannelKey, Ticket};
 use crate::proto::client::Publication;
@@ -111,6 +112,7 @@ impl Shard {
         let mut frames = Frames::default();
         frames.tags = self.tags(post);
         frames.kept = position.map(|position| Kept { position: position.clone(), at: self.now.mono });
+        frames.offset = self.offset_to_return_to(post);
         for protocol in Protocol::ALL {
             let renditions = Rendition::of(protocol, |rendition| interest.wants(rendition));
             if !renditions.is_empty() {
@@ -180,6 +182,13 @@ impl Shard {
         (!tags.is_empty() && has_filters()).then(|| Arc::new(tags.clone()))
     }
 
+    /// Where a slow subscriber can read the publication again; 0: nowhere.
+    fn offset_to_return_to(&self, post: &Post) -> u64 {
+        let offset = post.publication.offset;
+        let catches_up = || self.policy.rules.namespace(&post.channel).is_some_and(|n| n.catches_up());
+        if offset > 0 && catches_up() { offset } else { 0 }
+    }
+
     /// Fills in renditions of one encoding.
     fn render(&mut self, renditions: &[Rendition], channel: &str, post: &Post, frames: &mut Frames) {
         if renditions[0].protocol() == Protocol::Json && !self.is_json(post) {
@@ -190,7 +199,7 @@ impl Shard {
     }
 
     /// Encodes once for renditions of one encoding.
-    fn encode(
+    pub(super) fn encode(
         &mut self,
         renditions: &[Rendition],
         channel: &str,
@@ -214,9 +223,10 @@ impl Shard {
         if frames.kept.as_ref().is_some_and(|kept| !self.follows(key, kept)) {
             return;
         }
+        let source = Source { channel: key, offset: frames.offset };
         let Some((listeners, tracked)) = self.registry.audiences(key) else { return };
         let (output, counters, verdicts) = (&mut self.output, &self.counters, &mut self.verdicts);
-        let mut marker = Marker { output, counters, verdicts, lost: lost(tracked) };
+        let mut marker = Marker { output, counters, verdicts, lost: lost(tracked), source };
         let (no_tags, tags) = (Tags::new(), frames.tags.as_deref());
         let passes = |group: &&Group| group.filter.matches(tags.unwrap_or(&no_tags));
         let groups: SmallVec<[&Group; 8]> = listeners.groups().filter(passes).collect();
@@ -232,9 +242,10 @@ impl Shard {
 
     /// Marks the listeners with deltas: those who have the publication before this one get the patch, others the whole.
     fn deliver_deltas(&mut self, key: ChannelKey, frames: &Frames) {
+        let source = Source { channel: key, offset: frames.offset };
         let Some((listeners, tracked)) = self.registry.audiences(key) else { return };
         let (output, counters, verdicts) = (&mut self.output, &self.counters, &mut self.verdicts);
-        let mut marker = Marker { output, counters, verdicts, lost: lost(tracked) };
+        let mut marker = Marker { output, counters, verdicts, lost: lost(tracked), source };
         for (rendition, delta) in frames.deltas() {
             let [ready, fresh] = listeners.patched(rendition);
             match &delta.patch {
@@ -254,9 +265,10 @@ impl Shard {
         for (rendition, rendered) in frames.iter() {
             let Rendered::Frame { block, .. } = rendered else { continue };
             let (feed, frame) = (Feed { rendition, joins: true, delta: false }, self.output.frame_id());
-            self.output.broadcast(listeners.audience(feed), frame, block);
-            self.output.broadcast(listeners.audience(Feed { delta: true, ..feed }), frame, block);
-            listeners.groups().for_each(|group| self.output.broadcast(group.audience(feed), frame, block));
+            let mut broadcast = |audience| self.output.broadcast(audience, frame, Source::NONE, block);
+            broadcast(listeners.audience(feed));
+            broadcast(listeners.audience(Feed { delta: true, ..feed }));
+            listeners.groups().for_each(|group| broadcast(group.audience(feed)));
         }
     }
 }
@@ -268,6 +280,7 @@ struct Marker<'a> {
     verdicts: &'a mut Vec<(u32, Disconnect)>,
     /// Those who have missed something and get nothing more; `None`: nobody has.
     lost: Option<&'a BTreeSet<u32>>,
+    source: Source,
 }
 
 fn lost(tracked: Option<&Tracked>) -> Option<&BTreeSet<u32>> {
@@ -291,7 +304,7 @@ impl Marker<'_> {
                     self.counters.deliveries.add(count);
                     self.counters.messages_sent.add(count);
                     self.counters.messages_sent_bytes.add(count * u64::from(*bytes));
-                    self.output.broadcast(audience, frame, block);
+                    self.output.broadcast(audience, frame, self.source, block);
                 }
             }
             Rendered::NotJson => {

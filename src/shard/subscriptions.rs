@@ -7,7 +7,7 @@
 use super::message::{Departure, Entry};
 use super::{Message, Shard};
 use crate::channel::Member;
-use crate::conn::{Client, Listening, Pending};
+use crate::conn::{Client, Follower, Hole, Listening, Pending};
 use crate::hub::audiences::Moved;
 use crate::hub::registry::{Listen, Waiting, Wish};
 use crate::id::{ChannelKey, Seat, Slot, Ticket};
@@ -117,12 +117,13 @@ impl Shard {
     ) -> Joined {
         let rendition = client.session.rendition();
         let former = client.session.take_subscription(&wanted.channel);
-        if let Some(former) = &former {
-            self.leave_seat(former.key, former.feed(rendition), former.seat, former.features.positioned);
-        }
+        let leave = |f: &Subscription| self.leave_seat(client, f.key, f.feed(rendition), f.seat, f.features.positioned);
+        let hole = former.as_ref().and_then(leave);
         let top = entered.as_ref().and_then(|entered| entered.top.as_ref());
         top.into_iter().for_each(|top| self.begin_position(key, top));
         let seat = self.take_seat(slot, key, rendition, wanted, entered.as_ref());
+        let mut joined = Joined { key, seat, entered };
+        self.follow_up(slot, client, wanted, &mut joined, hole);
         self.counters.actions.add(Action::AddSubscription);
         self.counters.subscriptions_accepted.add(1);
         if let Some(former) = former {
@@ -132,7 +133,7 @@ impl Shard {
             }
         }
         self.counters.subscriptions.set(self.registry.subscriptions() as u64);
-        Joined { key, seat, entered }
+        joined
     }
 
     fn take_seat(
@@ -219,9 +220,9 @@ impl Shard {
     }
 
     /// Takes a subscription out of its audience and tells the owner what that means for others.
-    pub(super) fn leave(&mut self, client: &Client, subscription: &Subscription) {
+    pub(super) fn leave(&mut self, client: &mut Client, subscription: &Subscription) {
         let feed = subscription.feed(client.session.rendition());
-        self.leave_seat(subscription.key, feed, subscription.seat, subscription.features.positioned);
+        self.leave_seat(client, subscription.key, feed, subscription.seat, subscription.features.positioned);
         self.release(subscription.key);
         // A client that was refused at the end of its `connect` was not announced.
         let is_announced = subscription.features.join_leave && client.is_counted;
@@ -233,17 +234,31 @@ impl Shard {
         self.gauges();
     }
 
-    fn leave_seat(&mut self, key: ChannelKey, feed: Feed, seat: Seat, is_positioned: bool) {
+    /// Also one that is behind, without a seat: returns what it has missed.
+    fn leave_seat(
+        &mut self,
+        client: &mut Client,
+        key: ChannelKey,
+        feed: Feed,
+        seat: Seat,
+        is_positioned: bool,
+    ) -> Option<(Arc<str>, Hole)> {
+        self.counters.actions.add(Action::RemoveSubscription);
+        let follower = client.followers.iter().position(|f| f.key == key).map(|at| client.followers.swap_remove(at));
+        if let Some(Follower { epoch, hole: Some(hole), .. }) = follower {
+            self.registry.leave_outside(key, feed);
+            return Some((epoch, hole));
+        }
         if is_positioned {
             self.registry.untrack(key, feed, seat);
         }
-        self.counters.actions.add(Action::RemoveSubscription);
         let moved = self.registry.leave(key, feed, seat);
         self.reseat(key, moved);
+        None
     }
 
     /// Connections learn where they sit now.
-    fn reseat(&mut self, key: ChannelKey, moved: Moved) {
+    pub(super) fn reseat(&mut self, key: ChannelKey, moved: Moved) {
         for (index, seat) in moved {
             if let Some(client) = self.conns[index as usize].as_mut().and_then(|conn| conn.client()) {
                 relocate(client, key, seat);
@@ -267,11 +282,11 @@ impl Shard {
     }
 
     /// A subscription that was not told to anybody yet.
-    fn give_up(&mut self, client: &Client, pending: Pending) {
+    fn give_up(&mut self, client: &mut Client, pending: Pending) {
         let rendition = client.session.rendition();
         if let Some(joined) = &pending.joined {
             let feed = pending.wanted.features.feed(rendition);
-            self.leave_seat(joined.key, feed, joined.seat, pending.wanted.features.positioned);
+            self.leave_seat(client, joined.key, feed, joined.seat, pending.wanted.features.positioned);
             self.release(joined.key);
         }
         // The owner may have entered it already, or will before it hears of this.

@@ -230,6 +230,11 @@ impl Pure {
                 while self.shards[core].flush(64, &mut pipes) {
                     busy = true;
                 }
+                // Who has been written to may wish for more.
+                while let Some(effect) = self.shards[core].poll_effect() {
+                    busy = true;
+                    self.perform(core, effect);
+                }
             }
             if !busy {
                 self.shards.iter().for_each(Shard::check_invariants);

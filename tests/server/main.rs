@@ -1,10 +1,11 @@
-//! The real binary over real sockets: deliveries across cores, compression, bad input, fetched keys, slow readers, floods,
-//! one connection per user, signals, TLS, refused starts.
+//! The real binary over real sockets: deliveries across cores, compression, bad input, fetched keys, slow readers, those
+//! that catch up, floods, one connection per user, signals, TLS, refused starts.
 
 #[path = "../common/mod.rs"]
 mod common;
 
 mod bad_input;
+mod catch_up;
 mod deflate;
 mod delivery;
 mod jwks;

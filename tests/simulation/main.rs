@@ -116,6 +116,13 @@ fn judge(world: &mut World) {
     drop(orders);
     tally.count("effects that a probe has seen", world.probes.iter().map(|probe| probe.seen).sum());
     tally.count("calls that ran out of time", world.model.late);
+    for shard in world.nodes.iter().map(|node| &node.shard) {
+        let counters = shard.counters();
+        tally.count("clients that were slow", counters.slow_clients.get() as usize);
+        tally.count("subscriptions that fell behind", counters.catch_ups_begun.get() as usize);
+        tally.count("subscriptions that caught up", counters.catch_ups_completed.get() as usize);
+        tally.count("subscriptions that could not catch up", counters.catch_ups_failed.get() as usize);
+    }
     world.model.tally.add(&tally);
     check_presence::check(world);
     check_history::check_expiry(world);

@@ -21,7 +21,7 @@ pub const STALE_DELAY: Duration = Duration::from_secs(10);
 pub const CLOSE_DELAY: Duration = Duration::from_secs(1);
 pub const SUB_CLOSE_DELAY: Duration = Duration::from_secs(2);
 /// Bytes that may wait for one client.
-pub const OUTBOX: usize = 4000;
+pub const OUTBOX: usize = 1500;
 /// Publications kept.
 pub const HISTORY_SIZE: usize = 8;
 /// They vanish so long after the last one.
@@ -87,10 +87,16 @@ pub fn tags((publisher, number): Item) -> BTreeMap<&'static str, String> {
     BTreeMap::from([("k", ["a", "b", "c"][number as usize % 3].to_string()), ("n", (number % 10).to_string())])
 }
 
+/// True when its slow subscribers fall behind and catch up.
+pub fn catches_up(channel: &str) -> bool {
+    is_of(channel, &["rec", "del"])
+}
+
 pub fn settings() -> Settings {
     let mut settings = Settings::default();
     settings.client.token.hmac_secret_key = SECRET.into();
     settings.client.queue_max_size = OUTBOX;
+    settings.websocket.write_timeout = Some(Duration::from_secs(5));
     settings.client.recovery_max_publication_limit = RECOVERY_MAX;
     settings.client.channel_position_check_delay = CHECK_DELAY;
     settings.client.stale_close_delay = STALE_DELAY;
@@ -121,10 +127,11 @@ fn namespaces() -> [(&'static str, Namespace); 7] {
     let presence = Namespace { presence: true, join_leave: true, force_push_join_leave: true, ..open() };
     let deltas = vec!["fossil".to_string()];
     let cache = Namespace { force_recovery_mode: "cache".into(), ..history.clone() };
+    let catch_up = Namespace { corecast_slow_consumer: "catch_up".into(), ..history.clone() };
     [
-        ("rec", history.clone()),
+        ("rec", catch_up.clone()),
         ("tag", Namespace { allow_tags_filter: true, ..open() }),
-        ("del", Namespace { allowed_delta_types: deltas.clone(), delta_publish: true, ..history.clone() }),
+        ("del", Namespace { allowed_delta_types: deltas.clone(), delta_publish: true, ..catch_up }),
         ("auto", Namespace { auto_cache_recover: true, ..cache.clone() }),
         ("cache", Namespace { allow_tags_filter: true, allowed_delta_types: deltas.clone(), ..cache }),
         ("pres", presence.clone()),
