@@ -34,7 +34,19 @@ impl World {
             3010 => {
                 let is_lossy =
                     |s: &&Stretch| s.is_server_side && !s.ended && client.has_missed(&s.channel, &self.model);
-                client.stretches.iter().find(is_lossy).map(|_| "connections told of a loss")
+                let mut behind = client
+                    .stretches
+                    .iter()
+                    .filter(|s| s.is_server_side && !s.ended && s.position.is_some() && realm::catches_up(&s.channel));
+                if client.stretches.iter().any(|s| is_lossy(&s)) {
+                    Some("connections told of a loss")
+                } else {
+                    let (link, first) = (client.link, behind.next());
+                    first.map(|first| {
+                        self.model.give_up(link, std::iter::once(first).chain(behind));
+                        "connections that could not catch up"
+                    })
+                }
             }
             3502 => client.is_stale(now).then_some("connections that took too long to connect"),
             3503 | 4001 => (!is_ours).then_some("connections ended by the backend"),

@@ -6,7 +6,7 @@
 
 use crate::calls::Purpose;
 use crate::check_delivery::Order;
-use crate::model::{Item, Model, Moment, Page, Position, Removal, Tally};
+use crate::model::{GivenUp, Item, Model, Moment, Page, Position, Removal, Tally};
 use crate::realm;
 use crate::stretch::Stretch;
 use crate::world::World;
@@ -33,12 +33,30 @@ pub fn check(world: &World, orders: &[Order<'_>], tally: &mut Tally) {
         let is_item = |(item, offset): &(Item, u64)| order.offsets.get(offset) == Some(item);
         assert!(kept.iter().all(is_item), "{channel}: history is not what was handed out: {kept:?}");
     }
-    for order in orders.iter().filter(|order| realm::has_history(order.channel)) {
-        let window = Window::new(world, order);
+    let histories = orders.iter().filter(|order| realm::has_history(order.channel));
+    let windows: Vec<Window<'_>> = histories.map(|order| Window::new(world, order)).collect();
+    check_given_up(world, &windows, tally);
+    for window in &windows {
+        let order = window.order;
         tally.count("histories that were surely emptied", window.emptied.len());
         world.model.pages.iter().filter(|page| page.channel == order.channel).for_each(|page| window.check_page(page));
         let stretches = world.clients.iter().flat_map(|client| &client.stretches);
         stretches.filter(|s| s.channel == order.channel).for_each(|stretch| window.check_recovery(stretch));
+    }
+}
+
+/// Who was told that it cannot catch up was slow, and what it had missed was not surely kept.
+fn check_given_up(world: &World, windows: &[Window<'_>], tally: &mut Tally) {
+    for GivenUp { link, reached, told } in &world.model.given_up {
+        assert!(world.links[*link].was_full, "it was not slow: {reached:?} at {told:?}");
+        let is_lost = |(channel, offset): &(String, u64)| {
+            let window = windows.iter().find(|window| window.order.channel == channel).expect("a history");
+            let handed_out =
+                window.order.offsets.iter().rev().find(|(_, item)| window.model.begun[item].step <= told.step);
+            handed_out.is_some_and(|(top, _)| !window.holds(*offset, *top, *told))
+        };
+        assert!(reached.iter().any(is_lost), "it could have caught up: {reached:?} at {told:?}");
+        tally.count("slow subscribers whose hole could not be filled", 1);
     }
 }
 

@@ -345,9 +345,12 @@ impl Client {
             }
             Some(2500) => {
                 let stretch = self.active(channel).expect("a subscription that has missed something");
-                let is_lossy = self.has_missed(channel, model) && !stretch.is_server_side && stretch.position.is_some();
-                assert!(is_lossy, "nothing was lost: {stretch:?}");
-                model.tally.count("subscriptions told of a loss", 1);
+                assert!(!stretch.is_server_side && stretch.position.is_some(), "it has no position: {stretch:?}");
+                if self.has_missed(channel, model) {
+                    return model.tally.count("subscriptions told of a loss", 1);
+                }
+                assert!(realm::catches_up(channel), "nothing was lost: {stretch:?}");
+                model.give_up(self.link, std::iter::once(stretch));
             }
             code => panic!("{channel}: no reason to end the subscription: {code:?}"),
         }

@@ -1,7 +1,7 @@
 //! What the world knows of its own doings: what was published and with what success, what the backend granted.
 
 use crate::realm;
-use crate::stretch::{item, offset};
+use crate::stretch::{Stretch, item, offset};
 use corecast::clock::{Mono, UnixMillis};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -110,6 +110,8 @@ pub struct Model {
     pub expiries: BTreeMap<String, Vec<i64>>,
     /// A publication of this channel was swallowed on its way to this core.
     pub loss: Option<(String, usize)>,
+    /// Slow subscribers that were told that their hole cannot be filled.
+    pub given_up: Vec<GivenUp>,
     /// Subscriptions that the backend has made, by the number in their data.
     pub grants: Vec<Grant>,
     /// Calls that were answered, by method, and those that ran out of time.
@@ -117,6 +119,15 @@ pub struct Model {
     pub late: usize,
     /// What has happened how often, so that it is seen whether the simulation gets there at all.
     pub tally: Tally,
+}
+
+/// A subscriber that fell behind and could not catch up.
+pub struct GivenUp {
+    /// Its connection.
+    pub link: usize,
+    /// The channels that it may be about, with the offset that the client had reached.
+    pub reached: Vec<(String, u64)>,
+    pub told: Moment,
 }
 
 /// Events by name.
@@ -143,6 +154,12 @@ impl Tally {
 }
 
 impl Model {
+    /// A slow subscriber was told that it cannot catch up in one of these.
+    pub fn give_up<'a>(&mut self, link: usize, stretches: impl Iterator<Item = &'a Stretch>) {
+        let reached = stretches.filter_map(|s| Some((s.channel.clone(), s.reached()?.0))).collect();
+        self.given_up.push(GivenUp { link, reached, told: self.now });
+    }
+
     /// A new publication for these channels.
     pub fn begin(&mut self, channels: &[&str], publisher: u64) -> Item {
         self.numbers += 1;
