@@ -29,8 +29,11 @@ impl World {
                     .any(|stretch| client.has_expired_in(stretch, now))
                     .then_some("connections ended with an expired subscription")
             }
-            // While it connects, what is broadcast waits elsewhere.
-            3008 => (self.links[client.link].was_full || client.id.is_none()).then_some("slow readers"),
+            // While it connects, what is broadcast waits elsewhere: too much of that ends it together with the reply.
+            3008 => {
+                let connects = client.connected.is_none_or(|connected| connected.step == now.step);
+                (self.links[client.link].was_full || connects).then_some("slow readers")
+            }
             3010 => {
                 let is_lossy =
                     |s: &&Stretch| s.is_server_side && !s.ended && client.has_missed(&s.channel, &self.model);

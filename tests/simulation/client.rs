@@ -43,6 +43,8 @@ pub struct Client {
     pub user: String,
     /// Its id, once it is connected.
     pub id: Option<String>,
+    /// When it was told so.
+    pub connected: Option<Moment>,
     /// Speaks Protobuf instead of JSON.
     protobuf: bool,
     /// Unix seconds at which the connection ends; 0: never.
@@ -67,6 +69,7 @@ impl Client {
             core,
             user: user.to_string(),
             id: None,
+            connected: None,
             protobuf,
             expire_at: 0,
             closed: None,
@@ -248,6 +251,7 @@ impl Client {
                 check_ttl(&value["connect"], until, at, model.now);
                 self.expire_at = until;
                 self.id = value["connect"]["client"].as_str().map(str::to_string);
+                self.connected = Some(model.now);
                 for (channel, (since, wish)) in wishes {
                     let body = &mut value["connect"]["subs"][&channel];
                     assert!(body.is_object(), "it may have the subscription: {channel}");
