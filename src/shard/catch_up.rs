@@ -1,4 +1,4 @@
-//! Subscriptions that fall behind instead of costing the connection (`corecast_slow_consumer: catch_up`, decision 8).
+//! Subscriptions that fall behind instead of costing the connection (`corecast_slow_consumer: catch_up`, decision 9).
 //!
 //! When too much waits for a client, publications that history keeps are taken out of its queue, and their subscriptions
 //! step out of their audiences. When the rest is written, the owners of their channels are asked for what they missed, page
