@@ -25,25 +25,26 @@ fn a_slow_reader_is_disconnected_and_the_others_are_not() {
     assert!(metrics.contains("corecast_slow_clients_total 1\n"), "{metrics}");
 }
 
-/// A server whose clients may have much waiting for them, but have to take something twice a second.
-fn patient_server(cores: usize) -> Server {
-    let config = CONFIG.replacen('{', r#"{ "websocket": {"write_timeout": "500ms"}, "#, 1);
-    Server::start(&config.replacen(r#""client": {"#, r#""client": {"queue_max_size": 1000000000, "#, 1), cores)
+/// A server whose clients may have much waiting for them, but have to take something within `timeout`.
+fn patient_server(timeout: &str) -> Server {
+    let config = CONFIG.replacen('{', &format!(r#"{{ "websocket": {{"write_timeout": "{timeout}"}}, "#), 1);
+    Server::start(&config.replacen(r#""client": {"#, r#""client": {"queue_max_size": 1000000000, "#, 1), 2)
 }
 
-/// Publishes so much that no socket takes it all at once.
-fn flood(server: &Server, channel: &str) -> usize {
-    let (count, data) = (500, "y".repeat(60_000));
-    for _ in 0..count {
+/// So many publications of 60 kB, more than a socket takes at once.
+const FLOOD: usize = 500;
+
+fn flood(server: &Server, channel: &str) {
+    let data = "y".repeat(60_000);
+    for _ in 0..FLOOD {
         let body = format!(r#"{{"channel":"{channel}","data":"{data}"}}"#);
         assert_eq!(server.api("publish", &body).0, 200);
     }
-    count
 }
 
 #[test]
 fn a_client_that_takes_nothing_for_the_write_timeout_is_cut() {
-    let server = patient_server(2);
+    let server = patient_server("500ms");
     let mut silent = Socket::subscribed(&server, &["open:flood"]);
     flood(&server, "open:flood");
     let deadline = std::time::Instant::now() + super::common::server::PATIENCE;
@@ -63,15 +64,20 @@ fn a_client_that_takes_nothing_for_the_write_timeout_is_cut() {
 
 #[test]
 fn a_client_that_reads_little_by_little_keeps_its_connection_for_many_write_timeouts() {
-    let server = patient_server(2);
+    let server = patient_server("1s");
     let mut slow = Socket::subscribed(&server, &["open:flood"]);
-    let count = flood(&server, "open:flood");
-    let began = std::time::Instant::now();
-    for n in 0..count {
-        assert!(slow.text().is_some_and(|text| text.len() > 60_000), "publication {n}");
-        std::thread::park_timeout(Duration::from_millis(10));
-    }
-    assert!(began.elapsed() > Duration::from_millis(500) * 5, "many times the timeout: {:?}", began.elapsed());
+    // It reads from the first publication on: however long the flood takes, no second passes without a read.
+    let reader = std::thread::spawn(move || {
+        let began = std::time::Instant::now();
+        for n in 0..FLOOD {
+            assert!(slow.text().is_some_and(|text| text.len() > 60_000), "publication {n}");
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
+        began.elapsed()
+    });
+    flood(&server, "open:flood");
+    let took = reader.join().expect("the slow reader");
+    assert!(took > Duration::from_secs(1) * 3, "many times the timeout: {took:?}");
 }
 
 #[test]
