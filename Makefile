@@ -44,9 +44,11 @@ live: ## the official clients against the real binary
 	$(CARGO) build --release --quiet
 	tests/live/run.sh
 
+# PEER measures another server of the protocol in turn with ours: make bench PEER="centrifugo --config bench/config.json"
 bench: ## CPU per message and latency against the floor, in one run: make bench QUICK=1 for a short one
 	$(CARGO) build --release --quiet --features bench
-	$${CARGO_TARGET_DIR:-target}/release/bench $(if $(QUICK),--quick) $(ARGS)
+	$${CARGO_TARGET_DIR:-target}/release/bench $(if $(QUICK),--quick) --results bench/results $(if $(PEER),--peer "$(PEER)" \
+		--peer-url $(or $(PEER_URL),127.0.0.1:18000) --peer-grpc $(or $(PEER_GRPC),127.0.0.1:18001)) $(ARGS)
 
 fuzz: ## each parser for 60 seconds (installs cargo-fuzz)
 	@command -v cargo-fuzz >/dev/null 2>&1 || $(CARGO) install --quiet cargo-fuzz

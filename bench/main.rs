@@ -1,10 +1,12 @@
 //! Measures a server of the protocol against the floor in the same run: CPU per message, latency, loss.
 //!
 //! ```text
-//! bench                                   all scenarios, floor and Corecast alternately, three rounds
-//! bench --quick                           the same, small
-//! bench --target 127.0.0.1:8000 --grpc 127.0.0.1:10000 --pid N --key K     another server instead of Corecast
-//! bench --only fan-out                    scenarios whose name contains this
+//! bench                       all scenarios, floor and Corecast alternately, three rounds
+//! bench --quick               the same, small
+//! bench --peer "COMMAND" --peer-url 127.0.0.1:18000 --peer-grpc 127.0.0.1:18001 --peer-key K
+//!                             another server of the protocol in turn with them, started for each round
+//! bench --only fan-out        scenarios whose name contains this
+//! bench --results FOLDER      where the file and the picture of the run go; without it there are none
 //! ```
 //! The server runs on CPU 0, the load on CPU 1. The figure that counts is the ratio of medians.
 
@@ -12,50 +14,40 @@ mod calls;
 mod clients;
 mod frames;
 mod requests;
+mod results;
 mod returns;
 mod scenarios;
 mod server;
+mod summary;
 
+use results::{Conditions, Row};
 use scenarios::{Figures, Scale, Scenario};
-use server::Server;
+use server::{Peer, Server};
+use std::path::PathBuf;
+use summary::Summary;
 
 struct Options {
     quick: bool,
     only: String,
-    target: Option<Target>,
+    peer: Option<Peer>,
     rounds: usize,
-}
-
-/// A server that runs already.
-struct Target {
-    address: String,
-    grpc: String,
-    pid: u32,
-    key: String,
-}
-
-impl Options {
-    fn server(&self) -> Server {
-        match &self.target {
-            Some(target) => Server::foreign(&target.address, &target.grpc, target.pid, &target.key),
-            None => Server::corecast(1),
-        }
-    }
+    results: Option<PathBuf>,
 }
 
 fn options() -> Options {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let value = |name: &str| arguments.iter().position(|a| a == name).and_then(|at| arguments.get(at + 1)).cloned();
     let quick = arguments.iter().any(|a| a == "--quick");
-    let pid = value("--pid").and_then(|text| text.parse().ok()).unwrap_or(0);
     Options {
         quick,
         only: value("--only").unwrap_or_default(),
-        target: value("--target").map(|address| {
+        peer: value("--peer").filter(|command| !command.is_empty()).map(|command| {
             let text = |name| value(name).unwrap_or_default();
-            Target { address, grpc: text("--grpc"), pid, key: text("--key") }
+            let key = value("--peer-key").unwrap_or_else(|| "k".into());
+            Peer { command, address: text("--peer-url"), grpc: text("--peer-grpc"), key }
         }),
         rounds: value("--rounds").and_then(|text| text.parse().ok()).unwrap_or(3),
+        results: value("--results").map(PathBuf::from),
     }
 }
 
@@ -88,62 +80,45 @@ fn main() {
     });
     let scale = Scale { seconds: if options.quick { 1.0 } else { 4.0 } };
     println!("server on CPU 0, load on CPU 1, {} rounds of {} s, 150-byte payloads", options.rounds, scale.seconds);
-    for scenario in scenarios(options.quick).into_iter().filter(|s| s.name().contains(&options.only)) {
-        let (mut floor, mut plain, mut ours) = (Vec::new(), Vec::new(), Vec::new());
-        for _ in 0..options.rounds {
-            if scenario.has_floor() {
-                floor.push(scenario.run(&Server::floor(), scale));
-            }
-            if let Some(yardstick) = scenario.yardstick() {
-                plain.push(yardstick.run(&options.server(), scale));
-            }
-            ours.push(scenario.run(&options.server(), scale));
-        }
-        println!("\n{} (CPU µs per {})", scenario.name(), scenario.unit());
-        let floor = report("floor", &floor);
-        let plain = report("publish", &plain);
-        let ours = report("server", &ours);
-        // An idle floor uses nothing: there is no ratio to it.
-        for (name, other) in [("floor", floor), ("one publish over HTTP", plain)] {
-            if let Some((other, ours)) = other.zip(ours).filter(|(other, _)| *other > 0.0) {
-                println!("  ratio    {:>8.2} to {name}", ours / other);
-            }
-        }
-    }
-    if options.target.is_none() && "two cores".contains(&options.only) {
+    let wanted = scenarios(options.quick).into_iter().filter(|scenario| scenario.name().contains(&options.only));
+    let rows: Vec<Row> = wanted.map(|scenario| measure(scenario, &options, scale)).collect();
+    if "two cores".contains(&options.only) {
         println!("\ntwo cores, one of them shared with the load: {}", Scenario::Hop.name());
         let runs: Vec<Figures> = (0..options.rounds).map(|_| Scenario::Hop.run(&Server::corecast(2), scale)).collect();
-        report("server", &runs);
+        Summary::new("corecast", runs).iter().for_each(Summary::print);
+    }
+    if let Some(folder) = &options.results {
+        let peer = options.peer.map(|peer| peer.command);
+        let conditions = Conditions { rounds: options.rounds, seconds: scale.seconds, quick: options.quick, peer };
+        let base = results::write(folder, &rows, &conditions).expect("a folder for the results");
+        println!("\n{}.json and .svg", base.display());
     }
 }
 
-/// Prints the medians of the rounds; returns the median CPU per unit in microseconds.
-fn report(name: &str, runs: &[Figures]) -> Option<f64> {
-    let each: Vec<f64> = runs.iter().map(|run| run.cpu.total as f64 / 1e3 / run.units as f64).collect();
-    let middle = median(each.clone())?;
-    let widest = each.iter().map(|cpu| (cpu - middle).abs()).fold(0.0, f64::max);
-    let spread = if middle > 0.0 { widest / middle * 100.0 } else { 0.0 };
-    let rate = median(runs.iter().map(|run| run.units as f64 / run.seconds).collect())?;
-    let user = median(runs.iter().map(|run| run.cpu.user_share() * 100.0).collect())?;
-    let softirq = median(runs.iter().map(|run| run.cpu.softirq as f64 / 1e3 / run.units as f64).collect())?;
-    let extra = median(runs.iter().map(|run| run.extra).collect())?;
-    let (lost, twice): (u64, u64) = runs.iter().fold((0, 0), |sum, run| (sum.0 + run.lost, sum.1 + run.twice));
-    print!("  {name:<8} {middle:>8.3} ±{spread:>3.0} %  user {user:>3.0} %  +softirq {softirq:.3}  {rate:>9.0}/s");
-    if runs.iter().any(|run| run.latency.is_some()) {
-        let quantile = |q: f64| {
-            let at = |run: &Figures| run.latency.as_ref().map_or(0.0, |l| l.value_at_quantile(q) as f64 / 1e6);
-            median(runs.iter().map(at).collect()).unwrap_or(0.0)
-        };
-        let points: Vec<String> = [0.5, 0.9, 0.99, 0.999, 1.0].iter().map(|q| format!("{:.2}", quantile(*q))).collect();
-        print!("  p50/90/99/99.9/max {} ms  per read {extra:.1}  lost {lost} twice {twice}", points.join("/"));
-    } else {
-        print!("  {extra:.0} bytes each");
+/// One scenario on all servers in turn.
+fn measure(scenario: Scenario, options: &Options, scale: Scale) -> Row {
+    let (mut floor, mut plain, mut ours, mut peer) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..options.rounds {
+        if scenario.has_floor() {
+            floor.push(scenario.run(&Server::floor(), scale));
+        }
+        if let Some(yardstick) = scenario.yardstick() {
+            plain.push(yardstick.run(&Server::corecast(1), scale));
+        }
+        ours.push(scenario.run(&Server::corecast(1), scale));
+        if let Some(other) = options.peer.as_ref().filter(|peer| scenario.has_peer(!peer.grpc.is_empty())) {
+            peer.push(scenario.run(&Server::peer(other), scale));
+        }
     }
-    println!();
-    Some(middle)
-}
-
-fn median(mut values: Vec<f64>) -> Option<f64> {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied()
+    println!("\n{} (CPU µs per {})", scenario.name(), scenario.unit());
+    let all = [("floor", floor), ("publish", plain), ("corecast", ours), ("peer", peer)];
+    let servers = all.into_iter().filter_map(|(name, runs)| Summary::new(name, runs)).collect();
+    let row = Row { scenario, servers };
+    row.servers.iter().for_each(Summary::print);
+    for (other, what) in [("floor", "floor"), ("publish", "one publication over HTTP"), ("peer", "the peer")] {
+        if let Some(ratio) = row.ratio_to(other) {
+            println!("  ratio    {ratio:>8.2} to {what}");
+        }
+    }
+    row
 }

@@ -114,6 +114,15 @@ impl Scenario {
         !matches!(self, Channels(_) | Broadcast(..) | History(_) | Deflate(_))
     }
 
+    /// Others can do the same, calls if they have a port for them.
+    pub fn has_peer(self, has_grpc: bool) -> bool {
+        match self {
+            Scenario::Call(..) => has_grpc,
+            Scenario::Deflate(_) => false,
+            _ => true,
+        }
+    }
+
     pub fn run(self, server: &Server, scale: Scale) -> Figures {
         match self {
             Scenario::Fanout(subscribers, burst) => fanout(server, scale, subscribers, burst, false),

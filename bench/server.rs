@@ -1,10 +1,11 @@
-//! A server under test: started and pinned, or somebody else's; its CPU time and memory as the kernel counts them.
+//! A server under test, ours or somebody else's, started and pinned; its CPU time and memory as the kernel counts them.
 
 use std::io::{BufRead, BufReader};
-use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 /// What is measured.
 pub struct Server {
@@ -19,6 +20,16 @@ pub struct Server {
     _config: Option<tempfile::TempDir>,
 }
 
+/// How a server of others is started and where it listens.
+pub struct Peer {
+    /// One program with its arguments; it must stay in the foreground.
+    pub command: String,
+    pub address: String,
+    /// Empty: no GRPC.
+    pub grpc: String,
+    pub key: String,
+}
+
 /// CPU time in nanoseconds.
 #[derive(Clone, Copy, Default)]
 pub struct Cpu {
@@ -30,19 +41,8 @@ pub struct Cpu {
     pub softirq: u64,
 }
 
-const CONFIG: &str = r#"{
-  "client": {"allow_anonymous_connect_without_token": true, "allowed_origins": ["*"]},
-  "http_api": {"key": "k"},
-  "grpc_api": {"enabled": true, "address": "127.0.0.1", "port": PORT, "key": "k"},
-  "log": {"level": "error"},
-  "websocket": {"compression": true},
-  "channel": {"namespaces": [{"name": "bench", "allow_subscribe_for_client": true,
-    "allow_subscribe_for_anonymous": true, "allow_publish_for_client": true, "allow_publish_for_anonymous": true},
-    {"name": "kept", "allow_subscribe_for_client": true, "allow_subscribe_for_anonymous": true, "presence": true,
-    "history_size": 10, "history_ttl": "300s"},
-    {"name": "storm", "allow_subscribe_for_client": true, "allow_subscribe_for_anonymous": true,
-    "history_size": 100, "history_ttl": "300s", "force_recovery": true}]}
-}"#;
+/// What servers of the protocol are told, ours and others. The log is quiet because a busy one costs time.
+const CONFIG: &str = include_str!("config.json");
 
 fn beside(name: &str) -> PathBuf {
     let own = std::env::current_exe().expect("a path");
@@ -64,7 +64,7 @@ impl Server {
         let file = folder.path().join("config.json");
         // There 0 means the default port; this one is free now.
         let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port();
-        let config = CONFIG.replace("\"error\"", "\"info\"").replace("PORT", &free.to_string());
+        let config = CONFIG.replace("\"error\"", "\"info\"").replace("18001", &free.to_string());
         std::fs::write(&file, config).expect("written");
         let child = Command::new("taskset")
             .args(["-c", if cores == 1 { "0" } else { "0,1" }])
@@ -76,11 +76,31 @@ impl Server {
         Server::started(child.expect("taskset and corecast"), 2, Some(folder))
     }
 
-    /// A server that runs already.
-    pub fn foreign(target: &str, grpc: &str, pid: u32, key: &str) -> Server {
-        let address = resolve(target).expect("--target HOST:PORT");
-        let grpc = resolve(grpc).unwrap_or(address);
-        Server { child: None, pid, address, grpc, key: key.into(), reader: None, _config: None }
+    /// Somebody else's server, pinned to CPU 0 and told to be content with it; it is measured when it takes connections.
+    pub fn peer(peer: &Peer) -> Server {
+        let address = resolve(&peer.address).expect("--peer-url HOST:PORT");
+        let grpc = resolve(&peer.grpc).unwrap_or(address);
+        assert!(TcpStream::connect(address).is_err(), "{address} is taken already");
+        // The shell becomes taskset and that the server: the process is the same.
+        let script = format!("exec taskset -c 0 {}", peer.command);
+        let mut child = Command::new("sh").args(["-c", &script]).env("GOMAXPROCS", "1").spawn().expect("a shell");
+        let began = Instant::now();
+        while [address, grpc].iter().any(|address| TcpStream::connect(address).is_err()) {
+            if let Ok(Some(status)) = child.try_wait() {
+                panic!("the peer has ended: {status}");
+            }
+            assert!(began.elapsed() < Duration::from_secs(30), "the peer does not listen on {address} and {grpc}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Server {
+            pid: child.id(),
+            child: Some(child),
+            address,
+            grpc,
+            key: peer.key.clone(),
+            reader: None,
+            _config: None,
+        }
     }
 
     /// Waits until the server has said where it listens: for HTTP and, if it has a second port, for GRPC.
