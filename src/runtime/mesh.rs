@@ -57,7 +57,7 @@ pub fn signal(descriptor: impl AsFd) {
 }
 
 /// Empties an eventfd without waiting, although the descriptor is a blocking one.
-pub fn drain(descriptor: impl AsFd) {
+fn drain(descriptor: impl AsFd) {
     let mut count = [0; 8];
     _ = preadv2(descriptor, &mut [IoSliceMut::new(&mut count)], u64::MAX, ReadWriteFlags::NOWAIT);
 }
@@ -169,6 +169,21 @@ impl<M> Port<M> {
         self.inbox.is_empty() && self.spilled == 0
     }
 
+    /// Says that this core is about to sleep until its doorbell is written; true when no message speaks against it.
+    ///
+    /// First the signals of the busy time are thrown away, which would end the sleep at once; only then others are told.
+    /// The other way round the one signal that the word calls for could be thrown away: nobody rings twice.
+    pub fn park(&self) -> bool {
+        drain(&self.bell().doorbell);
+        self.bell().parked.store(true, Ordering::SeqCst);
+        self.is_idle()
+    }
+
+    /// This core is awake: it looks at its inbox by itself.
+    pub fn unpark(&self) {
+        self.bell().parked.store(false, Ordering::Relaxed);
+    }
+
     /// Retries what was spilled and rings those who got something and park.
     pub fn end_turn(&mut self) {
         if self.spilled > 0 {
@@ -242,6 +257,41 @@ mod tests {
             b.end_turn();
         }
         assert_eq!((got_a, got_b), (2 * MESH_QUEUE_MESSAGES, 2 * MESH_QUEUE_MESSAGES));
+    }
+
+    #[test]
+    fn a_message_wakes_a_core_that_has_just_parked() {
+        use rustix::event::{PollFd, PollFlags, Timespec, poll};
+        const MESSAGES: u32 = 200_000;
+        let (ports, _outside) = connect::<u32>(2).expect("eventfds");
+        let [mut sender, receiver]: [Port<u32>; 2] = ports.try_into().ok().expect("two");
+        let taken = Arc::new(AtomicU64::new(0));
+        let count = taken.clone();
+        let sleeper = std::thread::spawn(move || {
+            let mut next = 0;
+            while next < MESSAGES {
+                if receiver.receive().is_some() {
+                    next += 1;
+                    count.store(u64::from(next), Ordering::Release);
+                } else if receiver.park() {
+                    let doorbell = &receiver.bell().doorbell;
+                    let patience = Timespec { tv_sec: 20, tv_nsec: 0 };
+                    let rung = poll(&mut [PollFd::new(doorbell, PollFlags::IN)], Some(&patience));
+                    assert_eq!(rung, Ok(1), "asleep over message {next}");
+                }
+                receiver.unpark();
+            }
+        });
+        for n in 0..u64::from(MESSAGES) {
+            sender.send(Core(1), n as u32);
+            // The message is taken before its sender rings, as it is in a turn with more to do.
+            let is_taken = || taken.load(Ordering::Acquire) > n || sleeper.is_finished();
+            while !is_taken() && !sender.bells[1].parked.load(Ordering::Relaxed) {
+                std::hint::spin_loop();
+            }
+            sender.end_turn();
+        }
+        sleeper.join().expect("every message woke it");
     }
 
     #[test]

@@ -9,7 +9,7 @@
 
 use super::certificates::Encryption;
 use super::clocks::Clock;
-use super::mesh::{self, Port};
+use super::mesh::Port;
 use super::ring::{Completion, Op, Ring};
 use super::socket::{self, Sockets};
 use super::stream::Sleep;
@@ -152,13 +152,10 @@ impl Driver {
                 continue;
             }
             self.set_timer()?;
-            self.port.bell().parked.store(true, Ordering::SeqCst);
-            // Signals of the busy time would make the wait below return at once.
-            mesh::drain(&self.port.bell().doorbell);
-            if !self.ring.is_ready() && self.port.is_idle() {
+            if self.port.park() && !self.ring.is_ready() {
                 doorbell.wait().await?;
             }
-            self.port.bell().parked.store(false, Ordering::Relaxed);
+            self.port.unpark();
             looks = !looks && idle_since.elapsed() < SHORT;
         }
         Ok(())
