@@ -3,6 +3,8 @@
 //! The client is the one of `corecast watch`. A payload is a JSON string of fixed length: 20 digits of nanoseconds (the intended time), a dot, 10 digits of a
 //! sequence number, padding.
 
+use crate::scenarios::Figures;
+use crate::server::Cpu;
 use corecast::client::{Event, Link, Url};
 use corecast::protocol::command::Protocol;
 use hdrhistogram::Histogram;
@@ -115,6 +117,13 @@ impl Clients {
             }
         }
         self.lost += expected.saturating_sub(self.delivered);
+    }
+
+    /// What they saw; `extra` is how many publications a read brought.
+    pub fn figures(self, cpu: Cpu, elapsed: Duration) -> Figures {
+        let extra = self.delivered as f64 / self.reads.max(1) as f64;
+        let (units, seconds) = (self.delivered.max(1), elapsed.as_secs_f64());
+        Figures { units, seconds, cpu, lost: self.lost, twice: self.twice, extra, latency: Some(self.latency) }
     }
 
     fn read_one(&mut self, at: usize) {

@@ -22,6 +22,12 @@ use std::sync::OnceLock;
 /// What stands before the offset that a client goes on from.
 const POSITION: &[u8] = b"\"recover\":true,\"offset\":";
 
+/// A client publishes.
+const PUBLISH: &[u8] = b"\"publish\":";
+
+/// Subscribers of this channel are not published to.
+const SILENT: &[u8] = b"\"channel\":\"bench:1\"";
+
 /// Publications of the channel that clients come back to.
 const KEPT: usize = 100;
 
@@ -195,7 +201,7 @@ fn recovered(peer: &Peer, offset: &[u8]) {
     send_all(&peer.stream, reply);
 }
 
-/// Connect and subscribe are answered by what they are expected to ask; everything else is a pong.
+/// Connect, subscribe and publish are answered by what they are expected to ask; everything else is a pong.
 fn websocket(peer: &Peer, bytes: &mut [u8], number: u64, subscribers: &mut Vec<u64>) -> bool {
     if bytes.len() < 20 {
         return bytes[0] & 15 != 8;
@@ -205,6 +211,11 @@ fn websocket(peer: &Peer, bytes: &mut [u8], number: u64, subscribers: &mut Vec<u
         return true;
     }
     let mut reply = Vec::new();
+    if memmem::find(bytes, PUBLISH).is_some() {
+        encode(Opcode::Text, b"{\"id\":2,\"publish\":{}}", &mut reply);
+        _ = send(&peer.stream, &reply, SendFlags::DONTWAIT);
+        return true;
+    }
     encode(
         Opcode::Text,
         b"{\"id\":1,\"connect\":{\"client\":\"c\",\"version\":\"0\",\"ping\":25,\"pong\":true}}",
@@ -213,7 +224,9 @@ fn websocket(peer: &Peer, bytes: &mut [u8], number: u64, subscribers: &mut Vec<u
     // A message of more than 60 bytes subscribes too.
     if bytes.len() > 60 {
         encode(Opcode::Text, b"{\"id\":2,\"subscribe\":{}}", &mut reply);
-        subscribers.push(number);
+        if memmem::find(bytes, SILENT).is_none() {
+            subscribers.push(number);
+        }
     }
     _ = send(&peer.stream, &reply, SendFlags::DONTWAIT);
     true

@@ -13,6 +13,7 @@
 mod calls;
 mod clients;
 mod frames;
+mod publishers;
 mod requests;
 mod results;
 mod returns;
@@ -52,22 +53,23 @@ fn options() -> Options {
 }
 
 fn scenarios(quick: bool) -> Vec<Scenario> {
-    use Scenario::{Broadcast, Call, Channels, Deflate, Fanout, FanoutDeflated, History, Hop, Idle, IdleDeflated};
-    use Scenario::{PresenceStats, Publish, PublishKept, Return};
-    let api = [Call(4, 16), Broadcast(4, 1000), PublishKept(64), History(16), PresenceStats(16)];
+    use Scenario::{Broadcast, Call, Channels, ClientPublish, Connect, Deflate, Fanout, FanoutDeflated, History, Hop};
+    use Scenario::{Idle, IdleDeflated, IdleSubscribed, PresenceStats, Publish, PublishKept, Return, Saturated, Users};
     if quick {
-        let hub = [Fanout(100, 1), Fanout(1000, 1), Fanout(1000, 16), Publish(1), Publish(64), Idle(2000), Hop];
-        return hub.into_iter().chain(api).chain([Return(500, 50)]).collect();
+        let mut few = vec![Fanout(100, 1), Fanout(1000, 1), Fanout(1000, 16), Publish(1), Publish(64), Call(4, 16)];
+        few.extend([Broadcast(4, 1000), ClientPublish(64), Connect(500, true), Return(500, 50), Idle(2000), Hop]);
+        return few;
     }
     let mut all = Vec::new();
     for subscribers in [100, 1000, 5000] {
         all.extend([1, 4, 16].map(|burst| Fanout(subscribers, burst)));
     }
-    all.extend([FanoutDeflated(1000, 1), FanoutDeflated(1000, 16), Deflate(150), Deflate(10_240)]);
-    all.extend([Publish(1), Publish(64), Call(64, 1)]);
-    all.extend(api);
+    all.extend([Saturated(1000), FanoutDeflated(1000, 1), FanoutDeflated(1000, 16), Deflate(150), Deflate(10_240)]);
+    all.extend([Publish(1), Publish(64), Call(64, 1), Call(4, 16), Broadcast(4, 1000), PublishKept(64)]);
+    all.extend([History(16), PresenceStats(16), ClientPublish(64), Users(1000), Channels(1000)]);
+    all.extend([Connect(500, false), Connect(500, true)]);
     all.extend([0, 50, 100].map(|missed| Return(500, missed)));
-    all.extend([Channels(1000), Idle(10_000), IdleDeflated(10_000), Hop]);
+    all.extend([Idle(18_000), IdleSubscribed(10_000), IdleDeflated(10_000), Hop]);
     all
 }
 

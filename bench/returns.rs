@@ -1,14 +1,15 @@
-//! Clients that were cut come back: a connection, the upgrade, `connect` and `subscribe` with a position, the answer with
-//! what was missed, the cut. Each begins anew when its answer is whole.
+//! Clients come, and those that were cut come back: a connection, the upgrade, `connect` and `subscribe`, with a position or
+//! without, the answer with what was missed, the cut. Each begins anew when its answer is whole.
 //!
-//! Masks are zero, so that the floor can read the position. Meanwhile another channel has its traffic, whose latency is
+//! Meanwhile another channel has its traffic, whose latency is
 //! what the figures show.
 
 use crate::clients::{Clients, payload};
+use crate::publishers::{message, upgrade};
 use crate::requests::{ask, post};
 use crate::scenarios::{Figures, Scale};
 use crate::server::Server;
-use corecast::wire::websocket::{Decoder, Event, Opcode, Role, encode_masked};
+use corecast::wire::websocket::{Decoder, Event, Role};
 use memchr::memmem;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use std::io::{ErrorKind, Read, Write};
@@ -38,22 +39,35 @@ struct Lines {
     missed: usize,
 }
 
+/// What the clients of a scenario ask for.
+#[derive(Clone, Copy)]
+pub enum Ask {
+    /// A channel with history, of which so many publications were missed.
+    Missed(usize),
+    /// A channel without history, by a client that has no token.
+    Anonymous,
+    /// The same with a token of each user (HS256).
+    Token,
+}
+
 impl Lines {
-    fn new(address: SocketAddr, missed: usize) -> Lines {
-        let upgrade = format!(
-            "GET /connection/websocket HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-        );
-        let offset = KEPT - missed;
-        let text = format!(
-            "{}\n{}",
-            r#"{"id":1,"connect":{}}"#,
-            format_args!(r#"{{"id":2,"subscribe":{{"channel":"storm:0","recover":true,"offset":{offset}}}}}"#)
-        );
-        let mut commands = Vec::new();
-        encode_masked(Opcode::Text, text.as_bytes(), [0; 4], &mut commands);
-        Lines { upgrade: upgrade.into_bytes(), commands, missed }
+    fn new(server: &Server, ask: Ask, number: usize) -> Lines {
+        let (missed, channel) = match ask {
+            Ask::Missed(missed) => (missed, format!(r#""storm:0","recover":true,"offset":{}"#, KEPT - missed)),
+            Ask::Anonymous | Ask::Token => (0, r#""bench:1""#.into()),
+        };
+        let token = if matches!(ask, Ask::Token) { token(number) } else { String::new() };
+        let text = format!(r#"{{"id":1,"connect":{{{token}}}}}{}{{"id":2,"subscribe":{{"channel":{channel}}}}}"#, "\n");
+        Lines { upgrade: upgrade(server), commands: message(&text), missed }
     }
+}
+
+/// `"token":"…"` of a user; the secret stands in config.json.
+fn token(user: usize) -> String {
+    let claims = serde_json::json!({"sub": user.to_string(), "exp": 4_000_000_000_u64});
+    let key = jsonwebtoken::EncodingKey::from_secret(b"bench");
+    let token = jsonwebtoken::encode(&jsonwebtoken::Header::default(), &claims, &key).expect("a key");
+    format!(r#""token":"{token}""#)
 }
 
 impl Returning {
@@ -136,30 +150,31 @@ impl Live {
     }
 }
 
-/// So many clients, each of which has missed so many publications.
-pub fn returns(server: &Server, scale: Scale, clients: usize, missed: usize) -> Figures {
+/// So many clients at a time.
+pub fn returns(server: &Server, scale: Scale, clients: usize, what: Ask) -> Figures {
     for n in 0..KEPT {
         let body = format!(r#"{{"channel":"storm:0","data":{}}}"#, payload(0, n as u64));
         ask(server, post(server, "publish", &body));
     }
-    let (mut live, lines) = (Live::new(server), Lines::new(server.address, missed));
+    let mut live = Live::new(server);
+    let lines: Vec<Lines> = (0..clients).map(|n| Lines::new(server, what, n)).collect();
     let poll = epoll::create(CreateFlags::CLOEXEC).expect("epoll");
     let (mut back, mut lost, mut twice, mut buffer) = (0, 0, 0, vec![0; 1 << 16]);
     let (before, began) = (server.cpu(), Instant::now());
     live.due = began;
-    let mut all: Vec<Returning> = (0..clients).map(|n| Returning::begin(server.address, n, &lines, &poll)).collect();
+    let mut all: Vec<Returning> = (0..clients).map(|n| Returning::begin(server.address, n, &lines[n], &poll)).collect();
     while began.elapsed().as_secs_f64() < scale.seconds {
         let mut events = Vec::with_capacity(64);
         let wait = rustix::time::Timespec { tv_sec: 0, tv_nsec: 1_000_000 };
         epoll::wait(&poll, rustix::buffer::spare_capacity(&mut events), Some(&wait)).expect("epoll");
         for event in events {
             let number = event.data.u64() as usize;
-            let Some(got) = all[number].read(&lines, &mut buffer) else { continue };
+            let Some(got) = all[number].read(&lines[number], &mut buffer) else { continue };
             back += 1;
-            lost += lines.missed.saturating_sub(got) as u64;
-            twice += got.saturating_sub(lines.missed) as u64;
+            lost += lines[number].missed.saturating_sub(got) as u64;
+            twice += got.saturating_sub(lines[number].missed) as u64;
             // The former connection is cut here.
-            all[number] = Returning::begin(server.address, number, &lines, &poll);
+            all[number] = Returning::begin(server.address, number, &lines[number], &poll);
         }
         live.go_on(server, &mut buffer);
     }

@@ -2,8 +2,9 @@
 
 use crate::calls::calls;
 use crate::clients::{Clients, payload};
+use crate::publishers::publishers;
 use crate::requests::{ask, post, requests};
-use crate::returns::returns;
+use crate::returns::{Ask, returns};
 use crate::server::{Cpu, Server};
 use corecast::proto::api::PublishRequest;
 use corecast::protocol::frame::Rendition;
@@ -55,10 +56,20 @@ pub enum Scenario {
     History(usize),
     /// Members are counted, from so many connections.
     PresenceStats(usize),
-    /// One subscriber on each of so many channels.
+    /// One subscriber on each of so many channels, a hundred publications in a request.
     Channels(usize),
+    /// The same with a request for each publication, sixteen at a time.
+    Users(usize),
+    /// To so many subscribers of one channel, single publications, two of them always under way.
+    Saturated(usize),
+    /// So many clients publish over their own connections, nobody listens.
+    ClientPublish(usize),
+    /// So many clients at a time connect and subscribe, with or without a token.
+    Connect(usize, bool),
     /// So many connections that say nothing.
     Idle(usize),
+    /// The same, each subscribed to a channel of its own.
+    IdleSubscribed(usize),
     /// The same with compression.
     IdleDeflated(usize),
     /// A JSON message of so many bytes is compressed and framed, without a server: once per publication and encoding.
@@ -81,7 +92,13 @@ impl Scenario {
             Scenario::History(n) => format!("history of 10, {n} connections"),
             Scenario::PresenceStats(n) => format!("presence_stats, {n} connections"),
             Scenario::Channels(n) => format!("one subscriber on each of {n} channels"),
+            Scenario::Users(n) => format!("one publication for each of {n} users"),
+            Scenario::Saturated(n) => format!("fan-out to {n}, two under way"),
+            Scenario::ClientPublish(n) => format!("publish over WebSocket, {n} clients"),
+            Scenario::Connect(n, false) => format!("{n} clients connect and subscribe"),
+            Scenario::Connect(n, true) => format!("{n} clients connect and subscribe, with a token"),
             Scenario::Idle(n) => format!("{n} idle connections"),
+            Scenario::IdleSubscribed(n) => format!("{n} idle connections with a subscription"),
             Scenario::IdleDeflated(n) => format!("{n} idle connections with compression"),
             Scenario::Deflate(n) => format!("compressing a message of {n} bytes"),
             Scenario::Return(n, missed) => format!("{n} clients come back, {missed} missed"),
@@ -91,14 +108,21 @@ impl Scenario {
 
     /// What one unit of the CPU figure is.
     pub fn unit(self) -> &'static str {
+        use Scenario::{
+            Broadcast, Call, Channels, ClientPublish, Connect, Deflate, Fanout, FanoutDeflated, History, Hop,
+        };
+        use Scenario::{
+            Idle, IdleDeflated, IdleSubscribed, PresenceStats, Publish, PublishKept, Return, Saturated, Users,
+        };
         match self {
-            Scenario::Fanout(..) | Scenario::FanoutDeflated(..) | Scenario::Channels(_) | Scenario::Hop => "delivery",
-            Scenario::Publish(_) | Scenario::PublishKept(_) | Scenario::Call(..) => "request",
-            Scenario::History(_) | Scenario::PresenceStats(_) => "request",
-            Scenario::Broadcast(..) => "channel",
-            Scenario::Idle(_) | Scenario::IdleDeflated(_) => "connection and second",
-            Scenario::Deflate(_) => "message",
-            Scenario::Return(..) => "client that is back",
+            Fanout(..) | FanoutDeflated(..) | Channels(_) | Users(_) | Saturated(_) | Hop => "delivery",
+            Publish(_) | PublishKept(_) | Call(..) | History(_) | PresenceStats(_) => "request",
+            ClientPublish(_) => "publication",
+            Broadcast(..) => "channel",
+            Idle(_) | IdleSubscribed(_) | IdleDeflated(_) => "connection and second",
+            Deflate(_) => "message",
+            Connect(..) => "client",
+            Return(..) => "client that is back",
         }
     }
 
@@ -110,8 +134,8 @@ impl Scenario {
 
     /// The floor does the same in its way. It keeps no channels apart, and all its answers are short.
     pub fn has_floor(self) -> bool {
-        use Scenario::{Broadcast, Channels, Deflate, History};
-        !matches!(self, Channels(_) | Broadcast(..) | History(_) | Deflate(_))
+        use Scenario::{Broadcast, Channels, Deflate, History, Users};
+        !matches!(self, Channels(_) | Users(_) | Broadcast(..) | History(_) | Deflate(_))
     }
 
     /// Others can do the same, calls if they have a port for them.
@@ -138,10 +162,18 @@ impl Scenario {
             Scenario::History(connections) => history(server, scale, connections),
             Scenario::PresenceStats(connections) => presence_stats(server, scale, connections),
             Scenario::Channels(channels) => channels_each(server, scale, channels),
-            Scenario::Idle(connections) => idle(server, scale, connections, false),
-            Scenario::IdleDeflated(connections) => idle(server, scale, connections, true),
+            Scenario::Users(users) => users_each(server, scale, users),
+            Scenario::Saturated(subscribers) => saturated(server, scale, subscribers),
+            Scenario::ClientPublish(clients) => publishers(server, scale, clients),
+            Scenario::Connect(clients, false) => returns(server, scale, clients, Ask::Anonymous),
+            Scenario::Connect(clients, true) => returns(server, scale, clients, Ask::Token),
+            Scenario::Idle(connections) => idle(server, scale, connections, false, |_| None),
+            Scenario::IdleSubscribed(connections) => {
+                idle(server, scale, connections, false, |n| Some(format!("bench:{n}")))
+            }
+            Scenario::IdleDeflated(connections) => idle(server, scale, connections, true, |_| None),
             Scenario::Deflate(bytes) => deflate(scale, bytes),
-            Scenario::Return(clients, missed) => returns(server, scale, clients, missed),
+            Scenario::Return(clients, missed) => returns(server, scale, clients, Ask::Missed(missed)),
             Scenario::Hop => hop(server, scale),
         }
     }
@@ -180,18 +212,7 @@ fn fanout(server: &Server, scale: Scale, subscribers: usize, burst: usize, defla
         write_all(&mut publisher, &request, &mut clients);
     }
     clients.read_until(bursts * burst as u64 * subscribers as u64);
-    let seconds = began.elapsed().as_secs_f64();
-    let cpu = server.cpu().since(before);
-    let extra = clients.delivered as f64 / clients.reads.max(1) as f64;
-    Figures {
-        units: clients.delivered.max(1),
-        seconds,
-        cpu,
-        lost: clients.lost,
-        twice: clients.twice,
-        extra,
-        latency: Some(clients.latency),
-    }
+    clients.figures(server.cpu().since(before), began.elapsed())
 }
 
 fn write_all(stream: &mut TcpStream, mut bytes: &[u8], clients: &mut Clients) {
@@ -258,25 +279,67 @@ fn channels_each(server: &Server, scale: Scale, channels: usize) -> Figures {
         }
         round += 1;
     }
-    let (cpu, seconds) = (server.cpu().since(before), began.elapsed().as_secs_f64());
-    Figures {
-        units: clients.delivered.max(1),
-        seconds,
-        cpu,
-        lost: clients.lost,
-        twice: clients.twice,
-        extra: 1.0,
-        latency: Some(clients.latency),
+    clients.figures(server.cpu().since(before), began.elapsed())
+}
+
+/// Closed loop of single publications for users in turn, sixteen connections with one under way on each.
+fn users_each(server: &Server, scale: Scale, users: usize) -> Figures {
+    let start = Instant::now();
+    let mut clients = Clients::connect(server.address, users, start, |n| Some(format!("bench:{n}")));
+    let mut publishers: Vec<TcpStream> =
+        (0..16).map(|_| TcpStream::connect(server.address).expect("the server listens")).collect();
+    publishers.iter().for_each(|publisher| publisher.set_nodelay(true).expect("an option"));
+    let (before, began) = (server.cpu(), Instant::now());
+    let (mut sent, mut buffer) = (0, vec![0; 4096]);
+    while began.elapsed().as_secs_f64() < scale.seconds {
+        for publisher in &mut publishers {
+            let (user, round) = (sent % users as u64, sent / users as u64);
+            let data = payload(start.elapsed().as_nanos() as u64, round);
+            let body = format!(r#"{{"channel":"bench:{user}","data":{data}}}"#);
+            publisher.write_all(&post(server, "publish", &body)).expect("open");
+            sent += 1;
+        }
+        clients.read_until(sent);
+        for publisher in &mut publishers {
+            assert!(publisher.read(&mut buffer).expect("an answer") > 0);
+        }
     }
+    clients.figures(server.cpu().since(before), began.elapsed())
+}
+
+/// The next publication leaves when the last but one has arrived everywhere.
+fn saturated(server: &Server, scale: Scale, subscribers: usize) -> Figures {
+    let start = Instant::now();
+    let mut clients = Clients::connect(server.address, subscribers, start, |_| Some("bench:0".into()));
+    let mut publisher = TcpStream::connect(server.address).expect("the server listens");
+    publisher.set_nodelay(true).expect("an option");
+    publisher.set_nonblocking(true).expect("an option");
+    let (before, began) = (server.cpu(), Instant::now());
+    let (mut number, mut buffer) = (0, vec![0; 65536]);
+    while began.elapsed().as_secs_f64() < scale.seconds {
+        let request = burst_request(server, start.elapsed().as_nanos() as u64, number, 1);
+        write_all(&mut publisher, &request, &mut clients);
+        number += 1;
+        clients.read_until((number - 1) * subscribers as u64);
+        _ = publisher.read(&mut buffer);
+    }
+    clients.read_until(number * subscribers as u64);
+    clients.figures(server.cpu().since(before), began.elapsed())
 }
 
 /// Memory as a slope between a few connections and many; CPU while nobody says anything but pings.
-fn idle(server: &Server, scale: Scale, connections: usize, deflate: bool) -> Figures {
+fn idle(
+    server: &Server,
+    scale: Scale,
+    connections: usize,
+    deflate: bool,
+    channel: impl Fn(usize) -> Option<String>,
+) -> Figures {
     let start = Instant::now();
-    let connect = |count| Clients::connect_with(server.address, count, start, deflate, |_| None);
-    let mut few = connect((connections / 10).max(1));
+    let first = (connections / 10).max(1);
+    let mut few = Clients::connect_with(server.address, first, start, deflate, &channel);
     let small = server.memory();
-    let mut many = connect(connections - few.len());
+    let mut many = Clients::connect_with(server.address, connections - first, start, deflate, |n| channel(first + n));
     let slope = server.memory().saturating_sub(small) as f64 / many.len() as f64;
     let (before, began) = (server.cpu(), Instant::now());
     while began.elapsed().as_secs_f64() < scale.seconds {
@@ -331,14 +394,5 @@ fn hop(server: &Server, scale: Scale) -> Figures {
         clients.read_until(number);
         assert!(publisher.read(&mut buffer).expect("an answer") > 0);
     }
-    let (cpu, seconds) = (server.cpu().since(before), began.elapsed().as_secs_f64());
-    Figures {
-        units: clients.delivered.max(1),
-        seconds,
-        cpu,
-        lost: clients.lost,
-        twice: clients.twice,
-        extra: 1.0,
-        latency: Some(clients.latency),
-    }
+    clients.figures(server.cpu().since(before), began.elapsed())
 }

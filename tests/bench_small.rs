@@ -10,6 +10,8 @@ mod clients;
 #[path = "../bench/frames.rs"]
 #[allow(dead_code)]
 mod frames;
+#[path = "../bench/publishers.rs"]
+mod publishers;
 #[path = "../bench/requests.rs"]
 mod requests;
 #[path = "../bench/returns.rs"]
@@ -42,8 +44,15 @@ fn the_floor_and_the_server_lose_and_double_nothing() {
         run(Scenario::Return(20, missed), &Server::corecast(1));
         run(Scenario::Return(20, missed), &Server::corecast(2));
     }
-    run(Scenario::Channels(20), &Server::corecast(2));
+    for scenario in [Scenario::Saturated(10), Scenario::ClientPublish(4), Scenario::Connect(20, true)] {
+        run(scenario, &Server::floor());
+        run(scenario, &Server::corecast(2));
+    }
+    for scenario in [Scenario::Channels(20), Scenario::Users(20), Scenario::Connect(20, false)] {
+        run(scenario, &Server::corecast(2));
+    }
     run(Scenario::Idle(50), &Server::corecast(1));
+    run(Scenario::IdleSubscribed(50), &Server::corecast(2));
 }
 
 #[test]
