@@ -5,7 +5,7 @@ CARGO ?= cargo
 CONFIG ?= examples/dev.json
 
 .DEFAULT_GOAL := help
-.PHONY: help run check test lint fmt sim live bench fuzz proto docs options doc clean
+.PHONY: help run check test lint fmt sim live bench tune-check fuzz proto docs options doc clean
 
 help: ## lists the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -47,6 +47,9 @@ live: ## the official clients against the real binary
 bench: ## CPU per message and latency against the floor, in one run: make bench QUICK=1 for a short one
 	$(CARGO) build --release --quiet --features bench
 	$${CARGO_TARGET_DIR:-target}/release/bench $(if $(QUICK),--quick) $(ARGS)
+
+tune-check: ## what on this host stands in the way, by tuning/check; fails when something does (tuning/apply changes it)
+	@tuning/check $(ARGS)
 
 fuzz: ## each parser for 60 seconds (installs cargo-fuzz)
 	@command -v cargo-fuzz >/dev/null 2>&1 || $(CARGO) install --quiet cargo-fuzz
