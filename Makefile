@@ -5,7 +5,7 @@ CARGO ?= cargo
 CONFIG ?= examples/dev.json
 
 .DEFAULT_GOAL := help
-.PHONY: help run check test lint fmt sim live bench fuzz proto docs options doc clean
+.PHONY: help run check test lint fmt sim live bench tune-check fuzz proto docs options doc clean
 
 help: ## lists the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -49,6 +49,9 @@ bench: ## CPU per message and latency against the floor, in one run: make bench 
 	$(CARGO) build --release --quiet --features bench
 	$${CARGO_TARGET_DIR:-target}/release/bench $(if $(QUICK),--quick) --results bench/results $(if $(PEER),--peer "$(PEER)" \
 		--peer-url $(or $(PEER_URL),127.0.0.1:18000) --peer-grpc $(or $(PEER_GRPC),127.0.0.1:18001)) $(ARGS)
+
+tune-check: ## what on this host stands in the way, by tuning/check; fails when something does (tuning/apply changes it)
+	@tuning/check $(ARGS)
 
 fuzz: ## each parser for 60 seconds (installs cargo-fuzz)
 	@command -v cargo-fuzz >/dev/null 2>&1 || $(CARGO) install --quiet cargo-fuzz

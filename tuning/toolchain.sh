@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what a fresh Debian 12 lacks: a C compiler for building (mimalloc, aws-lc, liburing) and, with the argument
-# `test`, Python for the test that starts the server under a filter and curl for the examples of docs/api.md. What the
-# official clients need (Node, Go, a virtual environment of Python) tests/live/run.sh installs.
+# `test`, Python for the test that starts the server under a filter, curl for the examples of docs/api.md and shellcheck for
+# the scripts of tuning/. What the official clients need (Node, Go, a virtual environment of Python) tests/live/run.sh installs.
 set -eu
 if ! command -v cargo >/dev/null 2>&1; then
 	echo "cargo is missing: install the stable Rust toolchain (https://rustup.rs or your distribution), then try again" >&2
@@ -13,6 +13,7 @@ if [ "${1:-}" = test ]; then
 	command -v python3 >/dev/null 2>&1 || packages="$packages python3"
 	command -v curl >/dev/null 2>&1 || packages="$packages curl"
 	command -v prlimit >/dev/null 2>&1 || packages="$packages util-linux"
+	command -v shellcheck >/dev/null 2>&1 || packages="$packages shellcheck"
 fi
 [ -z "$packages" ] && exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
