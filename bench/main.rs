@@ -80,7 +80,7 @@ fn main() {
         cpus.set(1);
         cpus
     });
-    let scale = Scale { seconds: if options.quick { 1.0 } else { 4.0 } };
+    let scale = Scale { seconds: if options.quick { 1.0 } else { 2.5 } };
     println!("server on CPU 0, load on CPU 1, {} rounds of {} s, 150-byte payloads", options.rounds, scale.seconds);
     let wanted = scenarios(options.quick).into_iter().filter(|scenario| scenario.name().contains(&options.only));
     let rows: Vec<Row> = wanted.map(|scenario| measure(scenario, &options, scale)).collect();

@@ -23,8 +23,15 @@ struct Asker {
     stream: TcpStream,
     request: Vec<u8>,
     sent: Instant,
-    /// Bytes of the answer that are still to come; `None` before its head.
-    missing: Option<usize>,
+    /// What of the answer is still to come; `None` before its head.
+    missing: Option<Missing>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Missing {
+    Bytes(usize),
+    /// All up to an empty chunk: a server that does not know the length beforehand. No data of the bench looks like one.
+    LastChunk,
 }
 
 impl Asker {
@@ -43,19 +50,27 @@ impl Asker {
     fn read(&mut self, buffer: &mut [u8]) -> bool {
         let n = self.stream.read(buffer).expect("an answer");
         assert!(n > 0, "the server keeps the connection");
-        let missing = self.missing.take().unwrap_or_else(|| length(&buffer[..n])) - n;
-        self.missing = (missing > 0).then_some(missing);
-        missing == 0
+        let missing = match self.missing.take().unwrap_or_else(|| length(&buffer[..n])) {
+            Missing::Bytes(missing) => Missing::Bytes(missing - n),
+            Missing::LastChunk if buffer[..n].ends_with(b"\r\n0\r\n\r\n") => Missing::Bytes(0),
+            Missing::LastChunk => Missing::LastChunk,
+        };
+        let is_whole = missing == Missing::Bytes(0);
+        self.missing = (!is_whole).then_some(missing);
+        is_whole
     }
 }
 
-/// Bytes of an answer that begins like this. Error bodies would be cheap: they end the run.
-fn length(answer: &[u8]) -> usize {
+/// How long an answer is that begins like this. Error bodies would be cheap: they end the run.
+fn length(answer: &[u8]) -> Missing {
     let end = memmem::find(answer, b"\r\n\r\n").expect("a head") + 4;
     assert!(answer.starts_with(b"HTTP/1.1 200") && memmem::find(&answer[end..], b"{\"error\"").is_none(), "an answer");
-    let at = memmem::find(answer, b"Content-Length: ").expect("a length") + 16;
+    if memmem::find(&answer[..end], b"Transfer-Encoding: chunked\r\n").is_some() {
+        return Missing::LastChunk;
+    }
+    let at = memmem::find(&answer[..end], b"Content-Length: ").expect("a length") + 16;
     let digits = answer[at..].iter().take_while(|b| b.is_ascii_digit());
-    end + digits.fold(0, |n, b| n * 10 + usize::from(b - b'0'))
+    Missing::Bytes(end + digits.fold(0, |n, b| n * 10 + usize::from(b - b'0')))
 }
 
 /// One request that is not measured.
