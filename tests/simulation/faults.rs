@@ -127,7 +127,8 @@ fn scatter(seed: u64) -> usize {
     (seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40) as usize
 }
 
-fn some_seeds() -> Range<u64> {
+/// The first seeds of the run.
+pub fn some_seeds() -> Range<u64> {
     let seeds = seeds();
     seeds.start..seeds.end.min(seeds.start + SEEDS_MAX)
 }

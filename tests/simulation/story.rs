@@ -63,7 +63,7 @@ impl World {
     }
 
     /// The same, knowing what `former` knew.
-    fn open_client_after(
+    pub fn open_client_after(
         &mut self,
         former: Option<usize>,
         user: &str,
@@ -134,7 +134,7 @@ impl World {
     }
 
     /// What a client wants of the channel: often something that the channel has.
-    fn wish(&mut self, channel: &str) -> Wish {
+    pub fn wish(&mut self, channel: &str) -> Wish {
         let filter = Filter::number(self.any(Filter::COUNT));
         Wish { delta: self.any(2) == 0, filter: (realm::has_filters(channel) && self.any(2) == 0).then_some(filter) }
     }
