@@ -61,6 +61,9 @@ pub const HTTP_OUTPUT_BYTES_PAUSE: usize = 1 << 20;
 /// Reason of a close frame (RFC 6455 5.5: 125 bytes less the code).
 pub const CLOSE_REASON_BYTES_MAX: usize = 123;
 
+/// An answer's body up to here leaves its memory to the next one.
+pub const BODY_SCRATCH_BYTES_MAX: usize = 64 << 10;
+
 /// Commands of one `batch` and channels of one `broadcast` that are in flight at once.
 pub const API_PARALLEL_MAX: usize = 1024;
 

@@ -23,10 +23,11 @@ fn plan(request: BroadcastRequest, rules: &Rules) -> Plan {
         delta: request.delta,
         rare: publish::rare(request.idempotency_key, request.skip_history, request.version_epoch),
     };
-    let posts = posts.map(|channel| publish::post(channel, &payload, &extras, rules)).collect();
-    Plan::Publish { posts, finish }
+    let post = |channel| publish::post(channel, payload.clone(), extras.clone(), rules);
+    Plan::Broadcast(posts.map(post).collect())
 }
 
-fn finish(responses: Vec<PublishResponse>) -> Outcome {
+/// The outcome of a broadcast: a response for each channel.
+pub fn broadcasted(responses: Vec<PublishResponse>) -> Outcome {
     Outcome { broadcast: Some(BroadcastResult { responses }), ..Outcome::default() }
 }

@@ -31,7 +31,7 @@ use crate::channel::Rules;
 use crate::channel::glob::Glob;
 use crate::channel::inquiry::{Finding, Inquiry};
 use crate::counters::Counters;
-use crate::proto::api::{Command, HistoryRemoveResult, PresenceStatsResult, PublishResponse, Reply};
+use crate::proto::api::{Command, HistoryRemoveResult, PresenceStatsResult, Reply};
 use crate::proto::client::Publication;
 use crate::proto::json;
 use crate::protocol::Malformed;
@@ -138,16 +138,14 @@ pub const METHODS: &[Method] = &[
 ];
 
 /// What a method needs done.
+#[allow(clippy::large_enum_variant)] // It lives on the stack for one call, except in batches.
 pub enum Plan {
     /// Nothing: the request is refused.
     Refused(ApiError),
-    /// Hand each post to the owner of its channel; the positions come back in the same order.
-    Publish {
-        /// What to publish, or why not.
-        posts: Vec<Result<Post, ApiError>>,
-        /// Makes the outcome of the responses.
-        finish: fn(Vec<PublishResponse>) -> Outcome,
-    },
+    /// Hand the post to the owner of its channel; its position is the outcome.
+    Publish(Post),
+    /// Hand each post to the owner of its channel, or say why not; the positions come back in the same order.
+    Broadcast(Vec<Result<Post, ApiError>>),
     /// Ask the owner of a channel; its answer is the outcome.
     Owner(Arc<str>, Inquiry),
     /// Ask every core.

@@ -1,8 +1,8 @@
 //! `publish`: one publication for one channel (server-api 2.1).
 
 use super::{ApiError, Method, Outcome, Plan, Post, PostExtras, method};
-use crate::channel::Rules;
-use crate::proto::api::{PublishRequest, PublishResponse};
+use crate::channel::{Position, Rules};
+use crate::proto::api::{PublishRequest, PublishResult};
 use crate::proto::client::Publication;
 use base64::Engine;
 use base64::alphabet::STANDARD;
@@ -21,6 +21,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 );
 
 /// A payload, and whether it came as a JSON value.
+#[derive(Clone)]
 pub(super) struct Payload {
     pub(super) data: Bytes,
     pub(super) is_json: bool,
@@ -37,6 +38,7 @@ pub(super) fn payload(data: Bytes, b64data: &str) -> Result<Payload, ApiError> {
 }
 
 /// What goes along with a payload.
+#[derive(Clone)]
 pub(super) struct Extras {
     pub(super) tags: BTreeMap<String, String>,
     pub(super) version: u64,
@@ -51,7 +53,7 @@ pub(super) fn rare(idempotency_key: String, skip_history: bool, version_epoch: S
 }
 
 /// The checks of one channel: its name, then its namespace, then what the namespace says of payloads.
-pub(super) fn post(channel: String, payload: &Payload, extras: &Extras, rules: &Rules) -> Result<Post, ApiError> {
+pub(super) fn post(channel: String, payload: Payload, extras: Extras, rules: &Rules) -> Result<Post, ApiError> {
     if channel.is_empty() {
         return Err(ApiError::BAD_REQUEST);
     }
@@ -63,13 +65,9 @@ pub(super) fn post(channel: String, payload: &Payload, extras: &Extras, rules: &
     if !namespace.allows_payload(&payload.data) {
         return Err(ApiError::BAD_REQUEST);
     }
-    let publication = Publication {
-        data: payload.data.clone(),
-        tags: extras.tags.clone(),
-        version: extras.version,
-        ..Publication::default()
-    };
-    Ok(Post { channel, publication, is_json: payload.is_json, delta: extras.delta, extras: extras.rare.clone() })
+    let publication =
+        Publication { data: payload.data, tags: extras.tags, version: extras.version, ..Publication::default() };
+    Ok(Post { channel, publication, is_json: payload.is_json, delta: extras.delta, extras: extras.rare })
 }
 
 fn plan(request: PublishRequest, rules: &Rules) -> Plan {
@@ -83,16 +81,24 @@ fn plan(request: PublishRequest, rules: &Rules) -> Plan {
         rare: rare(request.idempotency_key, request.skip_history, request.version_epoch),
     };
     let post =
-        payload(request.data, &request.b64data).and_then(|payload| post(request.channel, &payload, &extras, rules));
+        payload(request.data, &request.b64data).and_then(|payload| post(request.channel, payload, extras, rules));
     match post {
-        Ok(post) => Plan::Publish { posts: vec![Ok(post)], finish },
+        Ok(post) => Plan::Publish(post),
         Err(error) => Plan::Refused(error),
     }
 }
 
-fn finish(mut responses: Vec<PublishResponse>) -> Outcome {
-    let response = responses.pop().unwrap_or_default();
-    Outcome { error: response.error, publish: response.result, ..Outcome::default() }
+/// The outcome of a publication: its position, if it is kept.
+pub fn published(position: Option<Position>) -> Outcome {
+    Outcome { publish: Some(result(position)), ..Outcome::default() }
+}
+
+/// What is said of one publication.
+pub fn result(position: Option<Position>) -> PublishResult {
+    position.map_or_else(PublishResult::default, |position| PublishResult {
+        offset: position.offset,
+        epoch: position.epoch.to_string(),
+    })
 }
 
 #[cfg(test)]

@@ -152,7 +152,7 @@ const _: () = assert!(Feed::COUNT <= FeedSet::BITS as usize, "each feed has its 
 
 /// Frames an encoded message as it is.
 pub fn frame(rendition: Rendition, payload: &[u8]) -> Block {
-    let mut head = Vec::with_capacity(10);
+    let mut head: SmallVec<[u8; websocket::HEADER_BYTES_MAX]> = SmallVec::new();
     websocket::encode_header(rendition.opcode(), payload.len(), &mut head);
     Block::joined(&[&head, payload])
 }

@@ -4,19 +4,17 @@
 //! Who calls this for JSON has made sure that `data` is JSON (`payload::is_json`).
 
 use super::command::Protocol;
-use super::reply::encode_delimited;
-use crate::proto::client::{Publication, Push, Reply};
+use crate::proto::client::Publication;
 use crate::proto::json;
 use crate::proto::json_write::{one_line, string};
+use prost::Message;
+use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
 
 /// Appends `{"push":{"channel":…,"pub":…}}`, or the same as a message behind its length.
 pub fn encode_publication(protocol: Protocol, channel: &str, publication: &Publication, out: &mut Vec<u8>) {
     match protocol {
         Protocol::Json => json_line(channel, publication, out),
-        Protocol::Protobuf => {
-            let push = Push { channel: channel.into(), r#pub: Some(publication.clone()), ..Push::default() };
-            encode_delimited(&Reply { push: Some(push), ..Reply::default() }, out);
-        }
+        Protocol::Protobuf => delimited(channel, publication, out),
     }
 }
 
@@ -39,6 +37,36 @@ fn json_line(channel: &str, publication: &Publication, out: &mut Vec<u8>) {
     out.extend_from_slice(b"}}");
 }
 
+/// A `Reply` (its length ahead) with a `Push` (field 4) with the channel (2) and the publication (4). Nothing of them is copied
+/// before; prost would count a reference to the data, for which it takes memory.
+fn delimited(channel: &str, publication: &Publication, out: &mut Vec<u8>) {
+    let size = |bytes: usize| 1 + encoded_len_varint(bytes as u64) + bytes;
+    let length = publication.encoded_len();
+    let push = size(channel.len()) + size(length);
+    out.reserve(size(size(push)));
+    encode_varint(size(push) as u64, out);
+    head(4, push, out);
+    head(2, channel.len(), out);
+    out.extend_from_slice(channel.as_bytes());
+    head(4, length, out);
+    if is_plain(publication) {
+        head(4, publication.data.len(), out);
+        out.extend_from_slice(&publication.data);
+        if publication.offset > 0 {
+            prost::encoding::uint64::encode(6, &publication.offset, out);
+        }
+    } else {
+        // Cannot fail: a Vec grows.
+        _ = publication.encode(out);
+    }
+}
+
+/// Of a field of so many bytes.
+fn head(tag: u32, length: usize, out: &mut Vec<u8>) {
+    encode_key(tag, WireType::LengthDelimited, out);
+    encode_varint(length as u64, out);
+}
+
 /// Nearly all publications are data, perhaps with an offset.
 fn is_plain(publication: &Publication) -> bool {
     let Publication { data, info, tags, epoch, version, delta, .. } = publication;
@@ -48,7 +76,7 @@ fn is_plain(publication: &Publication) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proto::client::ClientInfo;
+    use crate::proto::client::{ClientInfo, Push, Reply};
     use crate::protocol::reply::encode_reply;
     use proptest::prelude::*;
 

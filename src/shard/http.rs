@@ -61,7 +61,7 @@ impl Shard {
         };
         http.wait_for(WaitsFor::Answer, self.now.mono);
         match outcome {
-            Outcome::Answer(answer) => self.respond(conn, &answer, close, head_only),
+            Outcome::Answer(answer) => self.respond(conn, answer, close, head_only),
             Outcome::Job(job, form) => http.pending = Some(PendingAnswer { job, form, close }),
             Outcome::Upgrade(upgrade) => self.upgrade(conn, *upgrade),
         }
@@ -125,7 +125,9 @@ impl Shard {
                 match api::accept(found, request, is_authorized, settings, &self.policy.rules) {
                     Err(answer) => Outcome::Answer(answer),
                     Ok(call) => match self.begin(slot, call.work, ApiProtocol::Http) {
-                        Begun::Done(outcomes) => Outcome::Answer(call.form.answer(outcomes)),
+                        Begun::Done(outcomes) => {
+                            Outcome::Answer(call.form.answer(outcomes, std::mem::take(&mut self.body_scratch)))
+                        }
                         Begun::Waits(ticket) => Outcome::Job(ticket, call.form),
                     },
                 }
@@ -157,7 +159,7 @@ impl Shard {
     }
 
     /// Queues an answer; the connection goes on to its next request or ends.
-    fn respond(&mut self, conn: &mut Conn, answer: &Answer, close: bool, head_only: bool) {
+    fn respond(&mut self, conn: &mut Conn, answer: Answer, close: bool, head_only: bool) {
         self.refresh_date();
         self.scratch.clear();
         let fields: smallvec::SmallVec<[(&str, &str); 4]> =
@@ -173,6 +175,10 @@ impl Shard {
         };
         response.encode(&mut self.scratch);
         self.output.queue(conn.slot.index, &Block::from(self.scratch.as_slice()));
+        if answer.body.capacity() <= limits::BODY_SCRATCH_BYTES_MAX {
+            self.body_scratch = answer.body;
+            self.body_scratch.clear();
+        }
         if close {
             return self.end_after_output(conn);
         }
@@ -190,7 +196,8 @@ impl Shard {
         };
         let Some(pending) = http.pending.take_if(|pending| pending.job == job) else { return self.put(conn) };
         let close = pending.close || self.is_stopping();
-        self.respond(&mut conn, &pending.form.answer(outcomes), close, false);
+        let answer = pending.form.answer(outcomes, std::mem::take(&mut self.body_scratch));
+        self.respond(&mut conn, answer, close, false);
         if !self.consume_input(&mut conn) {
             return self.drop_conn(conn);
         }
@@ -209,7 +216,7 @@ impl Shard {
             self.end_after_output(conn);
         } else {
             self.counters.http_refused.add(1);
-            self.respond(conn, &Answer::text(408, http1::reason(408)), true, false);
+            self.respond(conn, Answer::text(408, http1::reason(408)), true, false);
         }
         true
     }

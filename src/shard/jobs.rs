@@ -7,13 +7,13 @@
 use super::acts::Asker;
 use super::publications::Posted;
 use super::{Message, Shard};
-use crate::api::{self, Answer, ApiError, Outcome, Plan, Post, Question, Surroundings};
+use crate::api::{self, Answer, ApiError, Outcome, Plan, Post, Question, Surroundings, broadcast, publish};
 use crate::channel::Position;
 use crate::channel::inquiry::Inquiry;
 use crate::clock::Mono;
 use crate::id::{Core, Slot, Ticket};
 use crate::limits;
-use crate::proto::api::{PublishResponse, PublishResult};
+use crate::proto::api::PublishResponse;
 use crate::tally::{Action, ApiProtocol};
 use crate::transport::api::{Outcomes, Task, Work};
 use hashbrown::HashMap;
@@ -47,13 +47,13 @@ struct Job {
 
 /// One task of a job.
 enum Running {
-    Publish {
+    Publish,
+    Broadcast {
         posts: std::iter::Enumerate<std::vec::IntoIter<Result<Post, ApiError>>>,
         responses: Vec<PublishResponse>,
         in_flight: usize,
         /// Payloads came as octets, whatever they hold.
         are_octets: bool,
-        finish: fn(Vec<PublishResponse>) -> Outcome,
     },
     Owner,
     Gather {
@@ -179,11 +179,21 @@ impl Shard {
     fn run(&mut self, job: Ticket, task: usize, plan: Plan, protocol: ApiProtocol) -> Result<Outcome, Running> {
         match plan {
             Plan::Refused(error) => Ok(error.outcome()),
-            Plan::Publish { posts, finish } => {
+            Plan::Publish(mut post) => {
+                post.is_json &= protocol != ApiProtocol::Grpc;
+                match self.post(post) {
+                    Posted::Done(position) => Ok(publish::published(position)),
+                    Posted::Waits(ticket) => {
+                        self.jobs.places.insert(ticket, Place { job, task, item: 0 });
+                        Err(Running::Publish)
+                    }
+                }
+            }
+            Plan::Broadcast(posts) => {
                 let responses = vec![PublishResponse::default(); posts.len()];
                 let posts = posts.into_iter().enumerate();
                 let are_octets = protocol == ApiProtocol::Grpc;
-                let mut running = Running::Publish { posts, responses, in_flight: 0, are_octets, finish };
+                let mut running = Running::Broadcast { posts, responses, in_flight: 0, are_octets };
                 self.pump(job, task, &mut running);
                 running.outcome(self)
             }
@@ -244,12 +254,12 @@ impl Shard {
 
     /// Hands out posts while not too many are in flight.
     fn pump(&mut self, job: Ticket, task: usize, running: &mut Running) {
-        let Running::Publish { posts, responses, in_flight, are_octets, .. } = running else { return };
+        let Running::Broadcast { posts, responses, in_flight, are_octets } = running else { return };
         while *in_flight < limits::API_PARALLEL_MAX {
             let Some((item, post)) = posts.next() else { return };
             match post.map(|post| self.post(Post { is_json: post.is_json && !*are_octets, ..post })) {
                 Err(error) => responses[item].error = Some(error.message()),
-                Ok(Posted::Done(position)) => responses[item].result = Some(result(position)),
+                Ok(Posted::Done(position)) => responses[item].result = Some(publish::result(position)),
                 Ok(Posted::Waits(ticket)) => {
                     self.jobs.places.insert(ticket, Place { job, task, item });
                     *in_flight += 1;
@@ -264,12 +274,14 @@ impl Shard {
             self.client_published(slot);
             return self.check_stop();
         }
-        self.job_step(ticket, |running, item| {
-            if let Running::Publish { in_flight, responses, .. } = running {
+        self.job_step(ticket, |running, item| match running {
+            Running::Publish => Some(publish::published(position)),
+            Running::Broadcast { in_flight, responses, .. } => {
                 *in_flight -= 1;
-                responses[item].result = Some(result(position));
+                responses[item].result = Some(publish::result(position));
+                None
             }
-            None
+            _ => None,
         });
     }
 
@@ -362,20 +374,13 @@ impl Shard {
     }
 }
 
-fn result(position: Option<Position>) -> PublishResult {
-    position.map_or_else(PublishResult::default, |position| PublishResult {
-        offset: position.offset,
-        epoch: position.epoch.to_string(),
-    })
-}
-
 impl Running {
     /// The outcome when nothing is missing, else the task itself.
     #[allow(clippy::result_large_err)] // As above.
     fn outcome(self, shard: &Shard) -> Result<Outcome, Running> {
         match self {
-            Running::Publish { posts, responses, in_flight: 0, finish, .. } if posts.len() == 0 => {
-                Ok(finish(responses))
+            Running::Broadcast { posts, responses, in_flight: 0, .. } if posts.len() == 0 => {
+                Ok(broadcast::broadcasted(responses))
             }
             Running::Gather { answers, missing: 0, finish } => {
                 let around = Surroundings {

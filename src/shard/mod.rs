@@ -178,6 +178,8 @@ pub struct Shard {
     verdicts: Vec<(u32, Disconnect)>,
     scratch: Vec<u8>,
     json_scratch: Vec<u8>,
+    /// Memory for the next body of an answer.
+    body_scratch: Vec<u8>,
     framer: Framer,
     /// Made for the first compressed message.
     inflater: Option<Box<Inflater>>,
@@ -233,6 +235,7 @@ impl Shard {
             verdicts: Vec::new(),
             scratch: Vec::new(),
             json_scratch: Vec::new(),
+            body_scratch: Vec::new(),
             framer,
             inflater: None,
             inflated: Vec::new(),

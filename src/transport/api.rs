@@ -23,6 +23,7 @@ pub struct Call {
 pub type Task = Result<(&'static Method, Plan), ApiError>;
 
 /// What a call asks for.
+#[allow(clippy::large_enum_variant)] // It lives on the stack for one call.
 pub enum Work {
     /// One method.
     One(&'static Method, Plan),
@@ -135,12 +136,11 @@ fn legacy_call(legacy: Legacy) -> Call {
 }
 
 impl Form {
-    /// The answer for these outcomes.
-    pub fn answer(self, outcomes: Outcomes) -> Answer {
+    /// The answer for these outcomes. `body` is empty; its memory is used.
+    pub fn answer(self, outcomes: Outcomes, mut body: Vec<u8>) -> Answer {
         match (self, outcomes) {
-            (Form::Method(method, mode), Outcomes::One(outcome)) => answer(method, &outcome, mode),
+            (Form::Method(method, mode), Outcomes::One(outcome)) => answer(method, &outcome, mode, body),
             (Form::Batch, Outcomes::Many(replies)) => {
-                let mut body = Vec::with_capacity(64);
                 let encoded = batch::encode(replies, &mut body);
                 finish(200, encoded, body)
             }
@@ -148,7 +148,6 @@ impl Form {
             (Form::Legacy(heads, false), Outcomes::Many(outcomes)) => {
                 let reply = |((id, method), outcome)| LegacyReply { id, method, outcome };
                 let replies: Vec<LegacyReply> = heads.into_iter().zip(outcomes).map(reply).collect();
-                let mut body = Vec::with_capacity(64);
                 let encoded = legacy::encode(&replies, &mut body);
                 finish(200, encoded, body)
             }
@@ -158,8 +157,7 @@ impl Form {
 }
 
 /// The answer to one method.
-fn answer(method: &Method, outcome: &Outcome, mode: ErrorMode) -> Answer {
-    let mut body = Vec::with_capacity(64);
+fn answer(method: &Method, outcome: &Outcome, mode: ErrorMode, mut body: Vec<u8>) -> Answer {
     if let (Some(error), ErrorMode::Transport) = (&outcome.error, mode) {
         let encoded = json::encode(error, &mut body);
         return finish(ApiError::status_of(error.code), encoded, body);

@@ -292,22 +292,25 @@ fn unmask(data: &mut [u8], key: [u8; 4]) {
 /// The reserved bit that marks the first frame of a compressed message.
 const DEFLATED: u8 = 0x40;
 
+/// Bytes of the longest header without a mask.
+pub const HEADER_BYTES_MAX: usize = 10;
+
 /// Appends the header of a whole unmasked frame.
-pub fn encode_header(opcode: Opcode, payload_bytes: usize, out: &mut Vec<u8>) {
+pub fn encode_header(opcode: Opcode, payload_bytes: usize, out: &mut impl Extend<u8>) {
     header(opcode as u8, payload_bytes, 0, out);
 }
 
-fn header(opcode_bits: u8, payload_bytes: usize, mask_bit: u8, out: &mut Vec<u8>) {
-    out.push(0x80 | opcode_bits);
+fn header(opcode_bits: u8, payload_bytes: usize, mask_bit: u8, out: &mut impl Extend<u8>) {
+    let first = 0x80 | opcode_bits;
     match payload_bytes {
-        0..126 => out.push(mask_bit | payload_bytes as u8),
+        0..126 => out.extend([first, mask_bit | payload_bytes as u8]),
         126..65536 => {
-            out.push(mask_bit | 126);
-            out.extend_from_slice(&(payload_bytes as u16).to_be_bytes());
+            out.extend([first, mask_bit | 126]);
+            out.extend((payload_bytes as u16).to_be_bytes());
         }
         _ => {
-            out.push(mask_bit | 127);
-            out.extend_from_slice(&(payload_bytes as u64).to_be_bytes());
+            out.extend([first, mask_bit | 127]);
+            out.extend((payload_bytes as u64).to_be_bytes());
         }
     }
 }
