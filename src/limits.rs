@@ -18,6 +18,12 @@ pub const COMPLETIONS_PER_TURN: usize = 512;
 /// Sockets written between two looks at ring and inbox: about 0.3 ms.
 pub const WRITES_PER_SLICE: usize = 64;
 
+/// A connection for which more waits within its write delay is written to at once.
+pub const WAITING_BYTES: usize = 64 << 10;
+
+/// The longest write delay.
+pub const WRITE_DELAY_SECONDS_MAX: u64 = 10;
+
 /// Receive buffers of one core; all taken: receives end with ENOBUFS and are armed again after the turn.
 pub const RECEIVE_BUFFERS: u16 = 256;
 

@@ -19,6 +19,7 @@ use corecast::wire::websocket::Opcode;
 use prost::Message;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::time::Duration;
 
 struct Counting;
 
@@ -66,7 +67,7 @@ fn burst(subscribers: u32, k: usize) -> (usize, usize) {
         let (allocations, writes) = (ALLOCATIONS.get(), sink.0);
         blocks.iter().for_each(|block| {
             let frame = output.frame_id();
-            output.broadcast(&audience, frame, Source::NONE, block);
+            output.broadcast(&audience, frame, Source::NONE, block, Duration::ZERO);
         });
         while output.flush(64, &mut sink, &counters) {}
         measured = (ALLOCATIONS.get() - allocations, sink.0 - writes);

@@ -476,6 +476,12 @@ const ROWS: &[Row] = &[
     ),
     (
         "Process",
+        "`client.write_delay` and `corecast_write_delay`: pushes wait for more and leave in one write; replies do not wait",
+        Differs("the first is a name of Centrifugo PRO, the second, of a namespace, ours alone; off by default"),
+        "publications_within_the_delay_leave_in_few_writes",
+    ),
+    (
+        "Process",
         "a client that takes nothing for `websocket.write_timeout` is cut and counted under 3009",
         Differs("Centrifugo cuts whoever does not take a whole message in that time"),
         "a_client_that_reads_little_by_little_keeps",

@@ -35,10 +35,16 @@ pub struct Namespace {
     format: Format,
     retention: Option<Retention>,
     meta_ttl: Duration,
+    write_delay: Duration,
 }
 
 impl Namespace {
-    fn new(name: &str, options: &settings::Namespace, channel: &settings::Channel) -> Result<Namespace, String> {
+    fn new(
+        name: &str,
+        options: &settings::Namespace,
+        channel: &settings::Channel,
+        client: &settings::Client,
+    ) -> Result<Namespace, String> {
         let pattern = match options.channel_regex.as_str() {
             "" => None,
             text => Some(Regex::new(text).map_err(|e| {
@@ -64,12 +70,15 @@ impl Namespace {
         let retention = Retention { size: options.history_size, ttl: options.history_ttl };
         let meta_ttl =
             if options.history_meta_ttl.is_zero() { channel.history_meta_ttl } else { options.history_meta_ttl };
+        let own_delay = options.corecast_write_delay;
+        let write_delay = if own_delay.is_zero() { client.write_delay } else { own_delay };
         Ok(Namespace {
             options: options.clone(),
             pattern,
             format,
             retention: has_history.then_some(retention),
             meta_ttl,
+            write_delay,
         })
     }
 
@@ -101,6 +110,11 @@ impl Namespace {
     /// True when every publication is a patch for those with deltas.
     pub fn publishes_deltas(&self) -> bool {
         self.options.delta_publish
+    }
+
+    /// How long what is pushed may wait for more, so that it leaves together.
+    pub fn write_delay(&self) -> Duration {
+        self.write_delay
     }
 
     /// True when the publications of slow subscribers are dropped and read again from history.
@@ -219,13 +233,13 @@ impl Rules {
     /// A text for the operator: the namespace, the option, its value, what is expected.
     pub fn new(channel: &settings::Channel, client: &settings::Client) -> Result<Rules, String> {
         let compile = |(name, options): &(String, settings::Namespace)| {
-            Namespace::new(name, options, channel).map(|namespace| (name.clone(), namespace))
+            Namespace::new(name, options, channel, client).map(|namespace| (name.clone(), namespace))
         };
         let mut rules = Rules {
             syntax: Syntax::new(channel),
             length_max: channel.max_length,
             insecure: client.insecure,
-            without_namespace: Namespace::new("", &channel.without_namespace, channel)?,
+            without_namespace: Namespace::new("", &channel.without_namespace, channel, client)?,
             namespaces: channel.namespaces.iter().map(compile).collect::<Result<_, _>>()?,
             personal: None,
         };

@@ -41,6 +41,11 @@ and read again from history when it has read the rest. It needs history and subs
 and publications that are not kept are lost meanwhile; when history is too short, the subscription ends with 2500, one that
 the server made with 3010.
 
+`corecast_write_delay` is ours too: publications, joins and leaves of the namespace wait up to so long for more, and leave in
+one write. It saves CPU where a client gets many of them, for as much latency; it does nothing for one publication to many
+clients. Replies, pings and disconnects do not wait, and take along what does. Without it, `client.write_delay` holds (a
+name of Centrifugo PRO, where replies wait too).
+
 | field | key in v5 | type | default | state |
 |---|---|---|---|---|
 ";

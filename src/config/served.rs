@@ -72,6 +72,7 @@ pub(super) const ROWS: &[(&str, Bind<Settings>)] = &[
     ("client.allowed_origins", Words(|s| &mut s.client.allowed_origins)),
     ("client.ping_interval", Period(|s| &mut s.client.ping_interval)),
     ("client.pong_timeout", Period(|s| &mut s.client.pong_timeout)),
+    ("client.write_delay", Span(|s| &mut s.client.write_delay)),
     ("client.stale_close_delay", Span(|s| &mut s.client.stale_close_delay)),
     ("client.expired_close_delay", Span(|s| &mut s.client.expired_close_delay)),
     ("client.expired_sub_close_delay", Span(|s| &mut s.client.expired_sub_close_delay)),
@@ -176,6 +177,7 @@ pub(super) const NAMESPACE: &[(&str, Bind<Namespace>)] = &[
     ("allow_history_for_subscriber", Switch(|n| &mut n.allow_history_for_subscriber)),
     ("allow_history_for_anonymous", Switch(|n| &mut n.allow_history_for_anonymous)),
     ("corecast_slow_consumer", Text(|n| &mut n.corecast_slow_consumer)),
+    ("corecast_write_delay", Span(|n| &mut n.corecast_write_delay)),
 ];
 
 /// Where token rows hang.

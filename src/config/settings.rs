@@ -210,6 +210,8 @@ pub struct Client {
     pub pong_timeout: Option<Duration>,
     /// A connection without a successful `connect` is closed with 3502 after this.
     pub stale_close_delay: Duration,
+    /// `client.write_delay` (Centrifugo PRO): how long pushes may wait for more before they are written.
+    pub write_delay: Duration,
     /// Grace after the expiry of a connection.
     pub expired_close_delay: Duration,
     /// Grace after the expiry of a subscription.
@@ -381,6 +383,8 @@ pub struct Namespace {
     /// What becomes of a client for which too much waits: "" and `disconnect`, it is told 3008; `catch_up`, publications of
     /// this namespace are dropped and read again from history.
     pub corecast_slow_consumer: String,
+    /// How long pushes may wait for more before they are written. Zero: as `client.write_delay` says.
+    pub corecast_write_delay: Duration,
 }
 
 impl Namespace {
@@ -515,6 +519,7 @@ impl Default for Client {
             ping_interval: Some(Duration::from_secs(25)),
             pong_timeout: Some(Duration::from_secs(8)),
             stale_close_delay: Duration::from_secs(10),
+            write_delay: Duration::ZERO,
             expired_close_delay: Duration::from_secs(25),
             expired_sub_close_delay: Duration::from_secs(25),
             channel_position_check_delay: Duration::from_secs(40),

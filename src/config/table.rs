@@ -91,16 +91,22 @@ corecast.jwks.allow_private_targets	bool	false
 corecast.tls.min_version	string	\"1.2\"		
 ";
 
-/// Options of our own that namespaces have, in the shape of the three lists above.
-const OWN_NAMESPACE_V6: &str = "\
+/// Options of our own that namespaces have, and one of Centrifugo PRO, in the shape of the three lists above.
+const OWN_V6: &str = "\
 channel.without_namespace.corecast_slow_consumer	string	\"\"		
+channel.without_namespace.corecast_write_delay	duration	\"0s\"		
+client.write_delay	duration	\"0s\"		
 ";
-const OWN_NAMESPACE_V5: &str = "\
+const OWN_V5: &str = "\
 corecast_slow_consumer	string	\"\"		channel.without_namespace.corecast_slow_consumer
+corecast_write_delay	duration	\"0s\"		channel.without_namespace.corecast_write_delay
+client_write_delay	duration	\"0s\"		client.write_delay
 ";
 const OWN_ITEMS: &str = "\
 v6.channel_namespace	corecast_slow_consumer	string	\"\"	
+v6.channel_namespace	corecast_write_delay	duration	\"0s\"	
 v5.namespaces	corecast_slow_consumer	string	\"\"	corecast_slow_consumer
+v5.namespaces	corecast_write_delay	duration	\"0s\"	corecast_write_delay
 ";
 
 /// Flags of our own that are short for an option.
@@ -146,8 +152,8 @@ impl Table {
             sections: HashSet::new(),
             fields: HashMap::new(),
         };
-        rows(V6).chain(rows(OWN)).chain(rows(OWN_NAMESPACE_V6)).for_each(|row| table.add_v6(&row));
-        rows(V5).chain(rows(OWN_NAMESPACE_V5)).for_each(|row| table.add_v5(&row));
+        rows(V6).chain(rows(OWN)).chain(rows(OWN_V6)).for_each(|row| table.add_v6(&row));
+        rows(V5).chain(rows(OWN_V5)).for_each(|row| table.add_v5(&row));
         for row in rows(OWN) {
             let position = table.by_name[&(Dialect::V6, row[0])];
             table.add_name(Dialect::V5, &row, vec![position], None);
@@ -264,9 +270,9 @@ mod tests {
     #[test]
     fn the_table_holds_every_option_of_both_dialects() {
         let count = |dialect| table().names.iter().filter(|name| name.dialect == dialect).count();
-        assert_eq!((count(Dialect::V6), count(Dialect::V5)), (825 + 5, 349 + 5));
-        assert_eq!(table().fields(Dialect::V6, "channel_namespace").len(), 72 + 1);
-        assert_eq!(table().fields(Dialect::V5, "namespaces").len(), 38 + 1);
+        assert_eq!((count(Dialect::V6), count(Dialect::V5)), (825 + 7, 349 + 7));
+        assert_eq!(table().fields(Dialect::V6, "channel_namespace").len(), 72 + 2);
+        assert_eq!(table().fields(Dialect::V5, "namespaces").len(), 38 + 2);
     }
 
     #[test]

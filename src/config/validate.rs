@@ -10,6 +10,7 @@ use super::{
     validate_namespace::{self as namespace},
     value::Value,
 };
+use crate::limits;
 use regex::Regex;
 
 /// Checks everything, first things first: the first broken rule is reported.
@@ -29,6 +30,7 @@ pub(super) fn check(dialect: Dialect, entries: &Entries) -> Result<(), LoadError
     one_of(entries, "channel.publication_data_format", namespace::DATA_FORMATS)?;
     compression_level(entries)?;
     whole_seconds(entries, "channel.history_meta_ttl")?;
+    write_delay(entries)?;
     namespace::check_all(dialect, entries)?;
     personal_channel(dialect, entries)
 }
@@ -127,6 +129,24 @@ fn whole_seconds(entries: &Entries, path: &str) -> Result<(), LoadError> {
         return Ok(());
     }
     Err(entries.error(Failure::Validating, path, "expected whole seconds").remedy("round to seconds"))
+}
+
+fn write_delay(entries: &Entries) -> Result<(), LoadError> {
+    const PATH: &str = "client.write_delay";
+    match bad_write_delay(entries.nanos(PATH)) {
+        None => Ok(()),
+        Some(reason) => Err(entries.error(Failure::Validating, PATH, reason).remedy(WRITE_DELAY_REMEDY)),
+    }
+}
+
+/// How to mend a write delay.
+pub(super) const WRITE_DELAY_REMEDY: &str = "write some milliseconds; 0s: nothing waits";
+
+/// Why pushes cannot wait so long.
+pub(super) fn bad_write_delay(nanos: i64) -> Option<String> {
+    let max = limits::WRITE_DELAY_SECONDS_MAX;
+    let is_good = u64::try_from(nanos).is_ok_and(|nanos| nanos <= max * 1_000_000_000);
+    (!is_good).then(|| format!("expected 0s to {max}s"))
 }
 
 const PERSONAL_ENABLED: &str = "client.subscribe_to_user_personal_channel.enabled";

@@ -6,7 +6,7 @@ use super::{
     items::Item,
     served::WITHOUT_NAMESPACE,
     table::{Dialect, table},
-    validate::regex_error,
+    validate::{WRITE_DELAY_REMEDY, bad_write_delay, regex_error},
     value::Value,
 };
 use std::collections::HashSet;
@@ -53,6 +53,7 @@ pub(super) fn check_all(dialect: Dialect, entries: &Entries) -> Result<(), LoadE
         history(dialect, entries, &view)?;
         recovery(&view)?;
         slow_consumer(&view)?;
+        write_delay(&view)?;
         words(&view)?;
         proxies(&view)?;
         map(&view)?;
@@ -141,6 +142,14 @@ fn slow_consumer(view: &View<'_>) -> Result<(), LoadError> {
     }
     let error = view.error(FIELD, "catch_up needs subscriptions with a position, and none can have one here");
     Err(error.remedy(format!("set one of {positioning:?}")))
+}
+
+fn write_delay(view: &View<'_>) -> Result<(), LoadError> {
+    const FIELD: &str = "corecast_write_delay";
+    match bad_write_delay(view.nanos(FIELD)) {
+        None => Ok(()),
+        Some(reason) => Err(view.error(FIELD, reason).remedy(WRITE_DELAY_REMEDY)),
+    }
 }
 
 fn words(view: &View<'_>) -> Result<(), LoadError> {

@@ -48,6 +48,19 @@ fn who_is_to_catch_up_needs_history_and_a_position() {
 }
 
 #[test]
+fn pushes_wait_for_seconds_at_most() {
+    for delay in ["-1ms", "10.001s", "1h"] {
+        refused_everywhere(json!({"corecast_write_delay": delay}), "corecast_write_delay");
+        assert_eq!(&*refused(json!({"client": {"write_delay": delay}})).key, "client.write_delay");
+        assert_eq!(&*refused(json!({"client_write_delay": delay})).key, "client_write_delay", "as in v5");
+    }
+    for delay in ["0s", "100ms", "10s"] {
+        accepted(namespace(json!({"corecast_write_delay": delay})));
+        accepted(json!({"client": {"write_delay": delay}}));
+    }
+}
+
+#[test]
 fn names_of_namespaces_are_checked() {
     for (list, reason) in [
         (json!([{"presence": true}]), "missing"),

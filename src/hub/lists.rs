@@ -60,6 +60,8 @@ pub struct Lists {
     nodes: VecDeque<Node>,
     /// Number of the first live node less one.
     retired: u32,
+    /// How many nodes were retired ever.
+    retired_ever: u64,
     root_child: (u64, List),
 }
 
@@ -85,9 +87,24 @@ impl Lists {
         if list == EMPTY { 0 } else { self.at(list).bytes }
     }
 
+    /// How many nodes there have been.
+    pub fn count(&self) -> u64 {
+        self.retired_ever + self.nodes.len() as u64
+    }
+
+    /// Forgets the nodes before this one, counted from the first of all; nobody may stand on them.
+    pub fn retire_before(&mut self, floor: u64) {
+        self.retire(floor.saturating_sub(self.retired_ever) as usize);
+    }
+
     /// How many nodes live.
     pub fn len(&self) -> usize {
         self.nodes.len()
+    }
+
+    /// True when there is such a list. For tests and the simulation.
+    pub fn is_live(&self, list: List) -> bool {
+        list == EMPTY || self.place(list) < self.nodes.len()
     }
 
     /// True when nobody waits for anything.
@@ -155,6 +172,7 @@ impl Lists {
     pub fn retire(&mut self, count: usize) {
         self.root_child = (0, EMPTY);
         self.nodes.drain(..count);
+        self.retired_ever += count as u64;
         self.retired = ((u64::from(self.retired) + count as u64) % u64::from(u32::MAX)) as u32;
     }
 }

@@ -4,6 +4,7 @@
 //! position have come; [`output`] holds the marks, outboxes and the flush. Nothing here knows sessions or sockets: the flush writes into a [`output::Sink`] that is lent to it.
 
 pub mod audiences;
+mod delays;
 pub mod lists;
 pub mod outbox;
 pub mod output;

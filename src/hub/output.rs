@@ -4,9 +4,12 @@
 //! arrives during the pass joins those not yet written. Lists that existed before a pass began are dead when it ends.
 //! Marking is one uninterrupted sweep over an audience; only the writing is sliced.
 //!
-//! Invariants: a connection stands in `next` or in the unwritten part of `pass` if and only if its list is not empty;
+//! Invariants: a connection whose list is not empty stands in `next`, in the unwritten part of `pass` or among those who wait;
 //! a connection with an outbox is blocked and is written to by [`Output::writable`] alone. An empty outbox waits for bytes
 //! that its sink has taken and not sent yet. Marking allocates nothing.
+//!
+//! **Waiting.** A connection that is marked with a delay is put into `next` only when that is over, or as soon as something
+//! comes for it that does not wait. Its list may be older than the pass, so lists live as long as one of their floors says.
 //!
 //! **Holding.** What is broadcast to a held connection waits outside its list until [`Output::release`], so that a reply
 //! that is not known yet can go ahead of it.
@@ -17,11 +20,15 @@
 //! **Doubts.** Who has been blocked for long is doubted; the next flush looks whether its peer takes anything. What the
 //! kernel says counts, not when this core last had time for the socket.
 
+use super::delays::Delays;
 use super::lists::{EMPTY, List, Lists, Source};
 use super::outbox::{Outbox, Part};
+use crate::clock::Mono;
 use crate::counters::Counters;
+use crate::limits;
 use crate::protocol::frame::Block;
 use hashbrown::HashMap;
+use std::time::Duration;
 
 /// Where the flush writes. `index` is the place of the connection.
 pub trait Sink {
@@ -65,10 +72,24 @@ pub enum Notice {
 #[derive(Clone, Copy, Default)]
 struct Hot {
     list: List,
-    open: bool,
+    stand: Stand,
     held: bool,
     blocked: bool,
     notify: bool,
+}
+
+/// Where a connection stands.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+enum Stand {
+    /// It is not written to.
+    #[default]
+    Closed,
+    /// It has nothing to get.
+    Idle,
+    /// It waits for more. Its group may also hold it when it does not wait any more.
+    Waits,
+    /// In `next` or `pass`.
+    Listed,
 }
 
 /// What was broadcast to a held connection, with its frame identities.
@@ -92,8 +113,12 @@ pub struct Output {
     next: Vec<u32>,
     pass: Vec<u32>,
     cursor: usize,
-    /// Nodes that existed when the running pass began.
-    old_nodes: usize,
+    /// How many lists there had been when the last pass began: whoever had nothing to get then stands on a later one.
+    pass_floor: u64,
+    /// Those in `next` stand on no list before this one.
+    next_floor: u64,
+    delays: Delays,
+    now: Mono,
     notices: Vec<Notice>,
     doubts: Vec<u32>,
     scratch: Vec<u8>,
@@ -114,7 +139,7 @@ impl Output {
             self.outboxes.resize_with(place + 1, || None);
         }
         // A place that is reused within a pass may still stand in it; its list is empty, the visit finds nothing.
-        self.hot[place] = Hot { open: true, ..Hot::default() };
+        self.hot[place] = Hot { stand: Stand::Idle, ..Hot::default() };
         self.outboxes[place] = None;
     }
 
@@ -132,7 +157,7 @@ impl Output {
         let Some(held) = self.held.remove(&index) else { return };
         self.hot[index as usize].held = false;
         for part in &held.parts {
-            self.mark(index, part.frame, part.source, &part.block);
+            self.mark(index, part.frame, part.source, &part.block, None);
         }
     }
 
@@ -158,24 +183,25 @@ impl Output {
     /// Queues a block for one connection that can be read again.
     pub fn queue_kept(&mut self, index: u32, source: Source, block: &Block) {
         let frame = self.frame_id();
-        self.mark(index, frame, source, block);
+        self.mark(index, frame, source, block, None);
     }
 
     /// Queues a block that many connections get at different times (a ping) under the identity it was given.
     pub fn queue_shared(&mut self, index: u32, frame: u64, block: &Block) {
-        self.mark(index, frame, Source::NONE, block);
+        self.mark(index, frame, Source::NONE, block, None);
     }
 
     /// Marks a whole audience, from a rotating start so that nobody is always last.
-    /// `frame` identifies the block, as [`Output::frame_id`] gave it.
-    pub fn broadcast(&mut self, audience: &[u32], frame: u64, source: Source, block: &Block) {
+    /// `frame` identifies the block, as [`Output::frame_id`] gave it. `delay`: how long it may wait for more.
+    pub fn broadcast(&mut self, audience: &[u32], frame: u64, source: Source, block: &Block, delay: Duration) {
+        let delay = (!delay.is_zero()).then_some(delay);
         let start = (frame.wrapping_mul(0x9E37_79B9_7F4A_7C15) % (audience.len().max(1) as u64)) as usize;
         let (tail, head) = audience.split_at(start);
         for &index in head.iter().chain(tail) {
             if self.hot[index as usize].held {
                 self.keep(index, frame, source, block);
             } else {
-                self.mark(index, frame, source, block);
+                self.mark(index, frame, source, block, delay);
             }
         }
     }
@@ -194,15 +220,59 @@ impl Output {
         }
     }
 
-    fn mark(&mut self, index: u32, frame: u64, source: Source, block: &Block) {
+    fn mark(&mut self, index: u32, frame: u64, source: Source, block: &Block, delay: Option<Duration>) {
         let hot = &mut self.hot[index as usize];
-        if !hot.open {
+        match (hot.stand, delay) {
+            (Stand::Closed, _) => return,
+            (Stand::Listed, _) | (Stand::Waits, Some(_)) => {}
+            (Stand::Idle, None) => {
+                hot.stand = Stand::Listed;
+                self.next.push(index);
+            }
+            (Stand::Idle, Some(delay)) => {
+                hot.stand = Stand::Waits;
+                self.delays.add(index, self.now, delay, self.pass_floor);
+            }
+            (Stand::Waits, None) => self.hurry(index),
+        }
+        let hot = &mut self.hot[index as usize];
+        hot.list = self.lists.append(hot.list, frame, source, block);
+        if hot.stand == Stand::Waits && self.lists.bytes(hot.list) > limits::WAITING_BYTES {
+            self.hurry(index);
+        }
+    }
+
+    /// A connection that waits is written to with the next pass.
+    fn hurry(&mut self, index: u32) {
+        self.hot[index as usize].stand = Stand::Listed;
+        self.next_floor = self.next_floor.min(self.delays.floor());
+        self.next.push(index);
+    }
+
+    /// Those who have waited long enough come with the next pass.
+    fn end_waits(&mut self) {
+        if self.delays.next_due().is_none_or(|due| due > self.now) {
             return;
         }
-        if hot.list == EMPTY {
-            self.next.push(index);
-        }
-        hot.list = self.lists.append(hot.list, frame, source, block);
+        self.next_floor = self.next_floor.min(self.delays.floor());
+        let (hot, next) = (&mut self.hot, &mut self.next);
+        self.delays.release(self.now, |index| {
+            let hot = &mut hot[index as usize];
+            if hot.stand == Stand::Waits {
+                hot.stand = Stand::Listed;
+                next.push(index);
+            }
+        });
+    }
+
+    /// What is marked from now on begins to wait now, and the next flush ends the waits that are over.
+    pub fn set_time(&mut self, now: Mono) {
+        self.now = now;
+    }
+
+    /// When a flush has waits to end.
+    pub fn next_deadline(&self) -> Option<Mono> {
+        self.delays.next_due()
     }
 
     /// Reports [`Notice::Drained`] once nothing waits for the connection any more.
@@ -211,6 +281,8 @@ impl Output {
         hot.notify = true;
         if hot.list == EMPTY && !hot.blocked {
             self.report_drained(index);
+        } else if hot.stand == Stand::Waits {
+            self.hurry(index);
         }
     }
 
@@ -272,6 +344,7 @@ impl Output {
         while let Some(index) = self.doubts.pop() {
             self.look(index, sink);
         }
+        self.end_waits();
         if self.cursor == self.pass.len() && !self.begin_pass() {
             return false;
         }
@@ -287,19 +360,24 @@ impl Output {
         if self.next.is_empty() && self.pass.is_empty() {
             return false;
         }
-        let dead = if self.next.is_empty() { self.lists.len() } else { self.old_nodes };
-        self.lists.retire(dead);
+        let floor = if self.next.is_empty() { self.lists.count() } else { self.next_floor };
+        self.lists.retire_before(floor.min(self.delays.floor()));
         self.pass.clear();
         self.cursor = 0;
         std::mem::swap(&mut self.pass, &mut self.next);
-        self.old_nodes = self.lists.len();
+        self.pass_floor = self.lists.count();
+        self.next_floor = self.pass_floor;
         !self.pass.is_empty()
     }
 
     fn write(&mut self, index: u32, sink: &mut impl Sink, counters: &Counters) {
         let hot = &mut self.hot[index as usize];
         let list = std::mem::replace(&mut hot.list, EMPTY);
-        if list == EMPTY || !hot.open {
+        if hot.stand == Stand::Closed {
+            return;
+        }
+        hot.stand = Stand::Idle;
+        if list == EMPTY {
             return;
         }
         let outbox = &mut self.outboxes[index as usize];
@@ -356,7 +434,7 @@ impl Output {
     fn settle(&mut self, index: u32, broken: bool) {
         let hot = &mut self.hot[index as usize];
         if broken {
-            *hot = Hot { open: false, ..*hot };
+            *hot = Hot { stand: Stand::Closed, ..*hot };
         }
         if self.outboxes[index as usize].as_ref().is_some_and(|outbox| outbox.bytes() > self.outbox_bytes_max) {
             self.notices.push(Notice::Slow(index));
@@ -394,7 +472,8 @@ impl Output {
                 Sent::Bytes(n) => (n, false),
                 Sent::Full(n) => (n, true),
                 Sent::Broken => {
-                    self.hot[index as usize].open = false;
+                    let hot = &mut self.hot[index as usize];
+                    *hot = Hot { list: EMPTY, stand: Stand::Closed, ..*hot };
                     return false;
                 }
             };
@@ -426,8 +505,13 @@ impl Output {
         let mut listed = vec![0u32; self.hot.len()];
         self.next.iter().chain(&self.pass[self.cursor..]).for_each(|index| listed[*index as usize] += 1);
         for (index, hot) in self.hot.iter().enumerate() {
-            assert!(hot.list == EMPTY || listed[index] >= 1, "a marked connection is visited: {index}");
-            assert!(!hot.open || hot.blocked == self.outboxes[index].is_some(), "an outbox is blocked: {index}");
+            assert!(self.lists.is_live(hot.list), "a list that is waited for lives: {index}");
+            let is_visited = listed[index] >= 1 || hot.stand == Stand::Waits;
+            assert!(hot.list == EMPTY || is_visited, "a marked connection is visited: {index}");
+            assert!(
+                hot.stand == Stand::Closed || hot.blocked == self.outboxes[index].is_some(),
+                "an outbox is blocked: {index}"
+            );
             assert!(!hot.held || self.held.contains_key(&(index as u32)), "a held connection has its store: {index}");
         }
     }

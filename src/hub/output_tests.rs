@@ -3,7 +3,7 @@ use proptest::prelude::*;
 
 fn broadcast(output: &mut Output, audience: &[u32], block: &Block) {
     let frame = output.frame_id();
-    output.broadcast(audience, frame, Source::NONE, block);
+    output.broadcast(audience, frame, Source::NONE, block, Duration::ZERO);
 }
 
 /// A socket layer with room for so many bytes per connection.
@@ -223,12 +223,12 @@ fn a_blocked_peer_is_doubted_until_it_takes_something() {
 proptest! {
     #[test]
     fn every_socket_gets_every_frame_once_and_in_order(
-        steps in prop::collection::vec((0u8..4, 0u32..4, 1usize..40), 1..120),
+        steps in prop::collection::vec((0u8..6, 0u32..4, 1usize..40), 1..120),
         holds in any::<bool>(),
     ) {
         let (mut output, counters) = (output(4, usize::MAX), Counters::default());
         let mut pipes = if holds { Pipes::holding(4, 0) } else { Pipes::new(4, 0) };
-        let (mut want, mut serial) = (vec![Vec::new(); 4], 0);
+        let (mut want, mut serial, mut now) = (vec![Vec::new(); 4], 0, Mono(0));
         for (action, index, amount) in steps {
             match action {
                 0 => {
@@ -246,6 +246,17 @@ proptest! {
                 2 => {
                     output.flush(amount % 3 + 1, &mut pipes, &counters);
                 }
+                3 => {
+                    serial += 1;
+                    let text = format!("({serial})");
+                    let (frame, delay) = (output.frame_id(), Duration::from_millis(10 << (index % 2)));
+                    output.broadcast(&[index, 3 - index], frame, Source::NONE, &block(&text), delay);
+                    [index, 3 - index].iter().for_each(|at| want[*at as usize].extend_from_slice(text.as_bytes()));
+                }
+                4 => {
+                    now = now + Duration::from_millis(amount as u64 / 4);
+                    output.set_time(now);
+                }
                 _ => {
                     pipes.room[index as usize] += amount;
                     if let Some(at) = pipes.watched.iter().position(|w| *w == index) {
@@ -257,6 +268,7 @@ proptest! {
             output.check_invariants();
         }
         pipes.room.iter_mut().for_each(|room| *room = usize::MAX / 2);
+        output.set_time(now + Duration::from_millis(20));
         while output.flush(2, &mut pipes, &counters) {}
         while let Some(index) = pipes.watched.pop() {
             output.writable(index, &mut pipes, &counters);
@@ -309,5 +321,68 @@ fn a_held_connection_that_waits_too_long_is_slow() {
     assert_eq!(output.poll_notice(), Some(Notice::Slow(0)));
     output.close(0);
     output.open(0);
+    output.check_invariants();
+}
+
+const DELAY: Duration = Duration::from_millis(50);
+
+fn ms(ms: u64) -> Mono {
+    Mono(ms * 1_000_000)
+}
+
+fn delayed(output: &mut Output, audience: &[u32], text: &str) {
+    let frame = output.frame_id();
+    output.broadcast(audience, frame, Source::NONE, &block(text), DELAY);
+}
+
+#[test]
+fn what_comes_within_the_delay_leaves_in_one_write() {
+    let (mut output, mut pipes, counters) = (output(3, 100), Pipes::new(3, 100), Counters::default());
+    for (at, text) in [(0, "a"), (20, "b"), (49, "c")] {
+        output.set_time(ms(at));
+        delayed(&mut output, &[0, 1, 2], text);
+        assert!(!output.flush(2, &mut pipes, &counters) && pipes.sends == 0);
+        output.check_invariants();
+    }
+    assert_eq!(output.next_deadline(), Some(ms(50)));
+    output.set_time(ms(50));
+    while output.flush(2, &mut pipes, &counters) {}
+    assert_eq!((&pipes.got, pipes.sends, output.next_deadline()), (&vec![b"abc".to_vec(); 3], 3, None));
+    output.set_time(ms(51));
+    delayed(&mut output, &[0], "d");
+    assert_eq!(output.next_deadline(), Some(ms(101)), "it waits anew");
+}
+
+#[test]
+fn what_does_not_wait_takes_along_what_does() {
+    let (mut output, mut pipes, counters) = (output(2, 100), Pipes::new(2, 100), Counters::default());
+    delayed(&mut output, &[0, 1], "a");
+    output.queue(1, &block("reply"));
+    while output.flush(2, &mut pipes, &counters) {}
+    assert_eq!(pipes.got, [&b""[..], b"areply"]);
+    output.set_time(ms(30));
+    delayed(&mut output, &[1], "b");
+    output.notify_drained(0);
+    while output.flush(2, &mut pipes, &counters) {}
+    assert_eq!(
+        (&pipes.got, output.poll_notice()),
+        (&vec![b"a".to_vec(), b"areply".to_vec()], Some(Notice::Drained(0)))
+    );
+    output.set_time(ms(80));
+    while output.flush(2, &mut pipes, &counters) {}
+    assert_eq!(pipes.got[1], b"areplyb");
+    output.flush(2, &mut pipes, &counters);
+    assert!(output.lists.is_empty(), "nobody stands on them any more");
+}
+
+#[test]
+fn who_gets_much_does_not_wait() {
+    let (mut output, mut pipes, counters) = (output(1, 1 << 20), Pipes::new(1, 1 << 20), Counters::default());
+    let half = "x".repeat(limits::WAITING_BYTES / 2);
+    for sends in [0, 0, 1] {
+        delayed(&mut output, &[0], &half);
+        output.flush(2, &mut pipes, &counters);
+        assert_eq!(pipes.sends, sends);
+    }
     output.check_invariants();
 }

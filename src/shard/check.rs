@@ -19,6 +19,11 @@ impl Shard {
         self.check_waiting();
     }
 
+    /// True when somebody is written to only after a while. For the simulation.
+    pub fn has_waits(&self) -> bool {
+        self.output.next_deadline().is_some()
+    }
+
     /// Everybody who listens knows its place.
     fn check_places(&self) {
         let mut subscriptions = 0;

@@ -12,6 +12,7 @@ use crate::protocol::frame::{Block, Rendition};
 use crate::session::{Entered, Policy, Since, outside};
 use smallvec::SmallVec;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A message between cores.
 #[derive(Clone)]
@@ -261,6 +262,8 @@ pub struct Frames {
     pub kept: Option<Kept>,
     /// The offset, where slow subscribers can read it again; else 0.
     pub offset: u64,
+    /// How long it may wait for more before it is written.
+    pub delay: Duration,
 }
 
 /// A publication's place in the history of its channel.

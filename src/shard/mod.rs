@@ -245,7 +245,7 @@ impl Shard {
 
     /// Takes one event in.
     pub fn handle(&mut self, now: Now, event: Event<'_>) {
-        self.now = now;
+        self.pass_time(now);
         match event {
             Event::Opened { slot, door } => self.opened(slot, door),
             Event::Received { slot, bytes } => self.received(slot, bytes),
@@ -260,6 +260,7 @@ impl Shard {
     /// Time has passed; nothing else has happened. Writes are timed by it.
     pub fn pass_time(&mut self, now: Now) {
         self.now = now;
+        self.output.set_time(now.mono);
     }
 
     /// The next thing to do outside.
@@ -270,7 +271,7 @@ impl Shard {
     /// When [`Event::Tick`] has something to do.
     pub fn next_deadline(&self) -> Option<Mono> {
         let tables = [self.wheel.next_deadline(), self.store.next_deadline(), self.ranges.next_deadline()];
-        let work = [self.jobs.next_deadline(), self.checks.next_deadline(self.now.mono)];
+        let work = [self.jobs.next_deadline(), self.checks.next_deadline(self.now.mono), self.output.next_deadline()];
         tables.into_iter().chain(work).flatten().chain([self.figures.next_deadline()]).min()
     }
 

@@ -124,6 +124,7 @@ impl Shard {
         }
         let message = Reply { push: Some(push), ..Reply::default() };
         let mut frames = Frames::default();
+        frames.delay = self.write_delay(&name);
         for protocol in Protocol::ALL {
             let renditions = Rendition::of(protocol, |rendition| interest.wants_joins(rendition));
             self.scratch.clear();

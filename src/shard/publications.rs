@@ -4,9 +4,9 @@
 use super::message::{Delta, Frames, Kept, Rendered};
 use super::{Message, Shard};
 use crate::api::Post;
-use crate::channel::Position;
 use crate::channel::interest::Interest;
 use crate::channel::store::{Appended, Keeping};
+use crate::channel::{Position, rules::Namespace};
 use crate::counters::Counters;
 use crate::hub::Output;
 use crate::hub::audiences::Group;
@@ -23,6 +23,7 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What became of a post.
 pub(super) enum Posted {
@@ -113,6 +114,7 @@ impl Shard {
         frames.tags = self.tags(post);
         frames.kept = position.map(|position| Kept { position: position.clone(), at: self.now.mono });
         frames.offset = self.offset_to_return_to(post);
+        frames.delay = self.write_delay(&post.channel);
         for protocol in Protocol::ALL {
             let renditions = Rendition::of(protocol, |rendition| interest.wants(rendition));
             if !renditions.is_empty() {
@@ -182,6 +184,11 @@ impl Shard {
         (!tags.is_empty() && has_filters()).then(|| Arc::new(tags.clone()))
     }
 
+    /// How long what is pushed in a channel may wait.
+    pub(super) fn write_delay(&self, channel: &str) -> Duration {
+        self.policy.rules.namespace(channel).map_or(Duration::ZERO, Namespace::write_delay)
+    }
+
     /// Where a slow subscriber can read the publication again; 0: nowhere.
     fn offset_to_return_to(&self, post: &Post) -> u64 {
         let offset = post.publication.offset;
@@ -226,7 +233,7 @@ impl Shard {
         let source = Source { channel: key, offset: frames.offset };
         let Some((listeners, tracked)) = self.registry.audiences(key) else { return };
         let (output, counters, verdicts) = (&mut self.output, &self.counters, &mut self.verdicts);
-        let mut marker = Marker { output, counters, verdicts, lost: lost(tracked), source };
+        let mut marker = Marker { output, counters, verdicts, lost: lost(tracked), source, delay: frames.delay };
         let (no_tags, tags) = (Tags::new(), frames.tags.as_deref());
         let passes = |group: &&Group| group.filter.matches(tags.unwrap_or(&no_tags));
         let groups: SmallVec<[&Group; 8]> = listeners.groups().filter(passes).collect();
@@ -245,7 +252,7 @@ impl Shard {
         let source = Source { channel: key, offset: frames.offset };
         let Some((listeners, tracked)) = self.registry.audiences(key) else { return };
         let (output, counters, verdicts) = (&mut self.output, &self.counters, &mut self.verdicts);
-        let mut marker = Marker { output, counters, verdicts, lost: lost(tracked), source };
+        let mut marker = Marker { output, counters, verdicts, lost: lost(tracked), source, delay: frames.delay };
         for (rendition, delta) in frames.deltas() {
             let [ready, fresh] = listeners.patched(rendition);
             match &delta.patch {
@@ -265,7 +272,7 @@ impl Shard {
         for (rendition, rendered) in frames.iter() {
             let Rendered::Frame { block, .. } = rendered else { continue };
             let (feed, frame) = (Feed { rendition, joins: true, delta: false }, self.output.frame_id());
-            let mut broadcast = |audience| self.output.broadcast(audience, frame, Source::NONE, block);
+            let mut broadcast = |audience| self.output.broadcast(audience, frame, Source::NONE, block, frames.delay);
             broadcast(listeners.audience(feed));
             broadcast(listeners.audience(Feed { delta: true, ..feed }));
             listeners.groups().for_each(|group| broadcast(group.audience(feed)));
@@ -281,6 +288,7 @@ struct Marker<'a> {
     /// Those who have missed something and get nothing more; `None`: nobody has.
     lost: Option<&'a BTreeSet<u32>>,
     source: Source,
+    delay: Duration,
 }
 
 fn lost(tracked: Option<&Tracked>) -> Option<&BTreeSet<u32>> {
@@ -304,7 +312,7 @@ impl Marker<'_> {
                     self.counters.deliveries.add(count);
                     self.counters.messages_sent.add(count);
                     self.counters.messages_sent_bytes.add(count * u64::from(*bytes));
-                    self.output.broadcast(audience, frame, self.source, block);
+                    self.output.broadcast(audience, frame, self.source, block, self.delay);
                 }
             }
             Rendered::NotJson => {

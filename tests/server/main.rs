@@ -1,5 +1,5 @@
 //! The real binary over real sockets: deliveries across cores, compression, bad input, fetched keys, slow readers, those
-//! that catch up, floods, one connection per user, signals, TLS, refused starts.
+//! that catch up, write delays, floods, one connection per user, signals, TLS, refused starts.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -16,6 +16,7 @@ mod stop;
 mod storm;
 mod tls;
 mod tools;
+mod write_delay;
 
 /// One open namespace, key `k`.
 const CONFIG: &str = r#"{

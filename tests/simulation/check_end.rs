@@ -41,7 +41,10 @@ impl World {
                     .stretches
                     .iter()
                     .filter(|s| s.is_server_side && !s.ended && s.position.is_some() && realm::catches_up(&s.channel));
-                if client.stretches.iter().any(|s| is_lossy(&s)) {
+                // Who connects is not told its subscriptions before the loss.
+                let loses = self.model.loss.as_ref().is_some_and(|(_, core)| *core == client.core);
+                let is_lost = client.connected.is_none() && loses;
+                if is_lost || client.stretches.iter().any(|s| is_lossy(&s)) {
                     Some("connections told of a loss")
                 } else {
                     let (link, first) = (client.link, behind.next());

@@ -28,6 +28,8 @@ pub const HISTORY_SIZE: usize = 8;
 pub const HISTORY_TTL: Duration = Duration::from_secs(20);
 /// A position outlives the last use of its channel by so much: less than a run may last.
 pub const META_TTL: Duration = Duration::from_secs(30);
+/// So long what is pushed in some channels waits for more.
+pub const WRITE_DELAY: Duration = Duration::from_millis(100);
 /// More is not recovered.
 pub const RECOVERY_MAX: usize = 6;
 /// Connections of one user.
@@ -130,7 +132,7 @@ fn namespaces() -> [(&'static str, Namespace); 7] {
     let catch_up = Namespace { corecast_slow_consumer: "catch_up".into(), ..history.clone() };
     [
         ("rec", catch_up.clone()),
-        ("tag", Namespace { allow_tags_filter: true, ..open() }),
+        ("tag", Namespace { allow_tags_filter: true, corecast_write_delay: WRITE_DELAY, ..open() }),
         ("del", Namespace { allowed_delta_types: deltas.clone(), delta_publish: true, ..catch_up }),
         ("auto", Namespace { auto_cache_recover: true, ..cache.clone() }),
         ("cache", Namespace { allow_tags_filter: true, allowed_delta_types: deltas.clone(), ..cache }),
@@ -143,6 +145,7 @@ fn namespaces() -> [(&'static str, Namespace); 7] {
                 force_push_join_leave: true,
                 allow_tags_filter: true,
                 allowed_delta_types: deltas,
+                corecast_write_delay: WRITE_DELAY,
                 ..history
             },
         ),

@@ -389,7 +389,9 @@ impl World {
                     (0..self.nodes.len()).for_each(|core| self.flush(core, usize::MAX / 2));
                 }
                 (0..self.nodes.len()).for_each(|core| self.read(core));
-                if self.nodes.iter().all(Node::is_quiet) {
+                if self.nodes.iter().any(|node| node.shard.has_waits()) {
+                    self.pass_time(realm::WRITE_DELAY);
+                } else if self.nodes.iter().all(Node::is_quiet) {
                     return;
                 }
             }
