@@ -10,6 +10,7 @@
 //! ```
 //! The server runs on CPU 0, the load on CPU 1. The figure that counts is the ratio of medians.
 
+mod beside;
 mod calls;
 mod clients;
 mod frames;
@@ -21,8 +22,9 @@ mod scenarios;
 mod server;
 mod summary;
 
+use beside::Probe;
 use results::{Conditions, Row};
-use scenarios::{Figures, Scale, Scenario};
+use scenarios::{Scale, Scenario};
 use server::{Peer, Server};
 use std::path::PathBuf;
 use summary::Summary;
@@ -53,8 +55,7 @@ fn options() -> Options {
 }
 
 fn scenarios(quick: bool) -> Vec<Scenario> {
-    use Scenario::{Broadcast, Call, Channels, ClientPublish, Connect, Deflate, Fanout, FanoutDeflated, History, Hop};
-    use Scenario::{Idle, IdleDeflated, IdleSubscribed, PresenceStats, Publish, PublishKept, Return, Saturated, Users};
+    use Scenario::*;
     if quick {
         let mut few = vec![Fanout(100, 1), Fanout(1000, 1), Fanout(1000, 16), Publish(1), Publish(64), Call(4, 16)];
         few.extend([Broadcast(4, 1000), ClientPublish(64), Connect(500, true), Return(500, 50), Idle(2000), Hop]);
@@ -64,7 +65,9 @@ fn scenarios(quick: bool) -> Vec<Scenario> {
     for subscribers in [100, 1000, 5000] {
         all.extend([1, 4, 16].map(|burst| Fanout(subscribers, burst)));
     }
-    all.extend([Saturated(1000), FanoutDeflated(1000, 1), FanoutDeflated(1000, 16), Deflate(150), Deflate(10_240)]);
+    all.extend([Fanout(10_000, 16), Saturated(1000), Trickle(100, false), Trickle(100, true)]);
+    all.extend([Probe::Publication, Probe::Ping, Probe::Request].map(|probe| Beside(10_000, probe)));
+    all.extend([FanoutDeflated(1000, 1), FanoutDeflated(1000, 16), Deflate(150), Deflate(10_240)]);
     all.extend([Publish(1), Publish(64), Call(64, 1), Call(4, 16), Broadcast(4, 1000), PublishKept(64)]);
     all.extend([History(16), PresenceStats(16), ClientPublish(64), Users(1000), Channels(1000)]);
     all.extend([Connect(500, false), Connect(500, true)]);
@@ -84,11 +87,6 @@ fn main() {
     println!("server on CPU 0, load on CPU 1, {} rounds of {} s, 150-byte payloads", options.rounds, scale.seconds);
     let wanted = scenarios(options.quick).into_iter().filter(|scenario| scenario.name().contains(&options.only));
     let rows: Vec<Row> = wanted.map(|scenario| measure(scenario, &options, scale)).collect();
-    if "two cores".contains(&options.only) {
-        println!("\ntwo cores, one of them shared with the load: {}", Scenario::Hop.name());
-        let runs: Vec<Figures> = (0..options.rounds).map(|_| Scenario::Hop.run(&Server::corecast(2), scale)).collect();
-        Summary::new("corecast", runs).iter().for_each(Summary::print);
-    }
     if let Some(folder) = &options.results {
         let peer = options.peer.map(|peer| peer.command);
         let conditions = Conditions { rounds: options.rounds, seconds: scale.seconds, quick: options.quick, peer };
@@ -99,7 +97,7 @@ fn main() {
 
 /// One scenario on all servers in turn.
 fn measure(scenario: Scenario, options: &Options, scale: Scale) -> Row {
-    let (mut floor, mut plain, mut ours, mut peer) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let [mut floor, mut plain, mut ours, mut two, mut peer] = [const { Vec::new() }; 5];
     for _ in 0..options.rounds {
         if scenario.has_floor() {
             floor.push(scenario.run(&Server::floor(), scale));
@@ -108,16 +106,21 @@ fn measure(scenario: Scenario, options: &Options, scale: Scale) -> Row {
             plain.push(yardstick.run(&Server::corecast(1), scale));
         }
         ours.push(scenario.run(&Server::corecast(1), scale));
+        if scenario.has_two_cores() {
+            two.push(scenario.run(&Server::corecast(2), scale));
+        }
         if let Some(other) = options.peer.as_ref().filter(|peer| scenario.has_peer(!peer.grpc.is_empty())) {
             peer.push(scenario.run(&Server::peer(other), scale));
         }
     }
     println!("\n{} (CPU µs per {})", scenario.name(), scenario.unit());
-    let all = [("floor", floor), ("publish", plain), ("corecast", ours), ("peer", peer)];
+    let all = [("floor", floor), ("publish", plain), ("corecast", ours), ("two cores", two), ("peer", peer)];
     let servers = all.into_iter().filter_map(|(name, runs)| Summary::new(name, runs)).collect();
     let row = Row { scenario, servers };
     row.servers.iter().for_each(Summary::print);
-    for (other, what) in [("floor", "floor"), ("publish", "one publication over HTTP"), ("peer", "the peer")] {
+    for (other, what) in
+        [("floor", "floor"), ("publish", "one publication over HTTP"), ("peer", "the peer"), ("two cores", "two cores")]
+    {
         if let Some(ratio) = row.ratio_to(other) {
             println!("  ratio    {ratio:>8.2} to {what}");
         }

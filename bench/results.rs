@@ -60,7 +60,7 @@ fn to_json(rows: &[Row], conditions: &Conditions) -> Value {
             "scenario": row.scenario.name(), "unit": row.scenario.unit(),
             "servers": row.servers.iter().map(Summary::to_json).collect::<Vec<_>>(),
             "ratio_to_floor": row.ratio_to("floor"), "ratio_to_publish": row.ratio_to("publish"),
-            "ratio_to_peer": row.ratio_to("peer"),
+            "ratio_to_peer": row.ratio_to("peer"), "ratio_to_two_cores": row.ratio_to("two cores"),
         })
     };
     let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();

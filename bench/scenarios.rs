@@ -1,5 +1,6 @@
 //! What is measured. Each scenario drives one server once and returns its figures.
 
+use crate::beside::{Probe, beside};
 use crate::calls::calls;
 use crate::clients::{Clients, payload};
 use crate::publishers::publishers;
@@ -44,6 +45,10 @@ pub enum Scenario {
     Fanout(usize, usize),
     /// The same with compression.
     FanoutDeflated(usize, usize),
+    /// To so many subscribers of one channel, 500 single publications a second; pushes may be gathered for 20 ms.
+    Trickle(usize, bool),
+    /// What others notice of a fan-out to so many.
+    Beside(usize, Probe),
     /// Over HTTP from so many connections, nobody listens.
     Publish(usize),
     /// The same to a channel of each connection that keeps ten publications.
@@ -85,6 +90,11 @@ impl Scenario {
         match self {
             Scenario::Fanout(n, k) => format!("fan-out to {n}, {k} per burst"),
             Scenario::FanoutDeflated(n, k) => format!("compressed fan-out to {n}, {k} per burst"),
+            Scenario::Trickle(n, false) => format!("500 publications a second to {n}"),
+            Scenario::Trickle(n, true) => format!("500 publications a second to {n}, write_delay 20 ms"),
+            Scenario::Beside(n, Probe::Publication) => format!("beside a fan-out to {n}: another channel"),
+            Scenario::Beside(n, Probe::Ping) => format!("beside a fan-out to {n}: a ping"),
+            Scenario::Beside(n, Probe::Request) => format!("beside a fan-out to {n}: a request"),
             Scenario::Publish(n) => format!("publish over HTTP, {n} connections"),
             Scenario::PublishKept(n) => format!("publish with history over HTTP, {n} connections"),
             Scenario::Call(n, k) => format!("publish over GRPC, {n} connections, {k} in flight on each"),
@@ -108,14 +118,8 @@ impl Scenario {
 
     /// What one unit of the CPU figure is.
     pub fn unit(self) -> &'static str {
-        use Scenario::{
-            Broadcast, Call, Channels, ClientPublish, Connect, Deflate, Fanout, FanoutDeflated, History, Hop,
-        };
-        use Scenario::{
-            Idle, IdleDeflated, IdleSubscribed, PresenceStats, Publish, PublishKept, Return, Saturated, Users,
-        };
+        use Scenario::*;
         match self {
-            Fanout(..) | FanoutDeflated(..) | Channels(_) | Users(_) | Saturated(_) | Hop => "delivery",
             Publish(_) | PublishKept(_) | Call(..) | History(_) | PresenceStats(_) => "request",
             ClientPublish(_) => "publication",
             Broadcast(..) => "channel",
@@ -123,6 +127,7 @@ impl Scenario {
             Deflate(_) => "message",
             Connect(..) => "client",
             Return(..) => "client that is back",
+            _ => "delivery",
         }
     }
 
@@ -132,17 +137,23 @@ impl Scenario {
         matches!(self, PublishKept(_) | Call(..) | Broadcast(..) | History(_) | PresenceStats(_)).then_some(Publish(64))
     }
 
+    /// It is also measured with two cores, of which one is shared with the load.
+    pub fn has_two_cores(self) -> bool {
+        matches!(self, Scenario::Fanout(1000, 1 | 16) | Scenario::Publish(64) | Scenario::Users(_) | Scenario::Hop)
+    }
+
     /// The floor does the same in its way. It keeps no channels apart, and all its answers are short.
     pub fn has_floor(self) -> bool {
-        use Scenario::{Broadcast, Channels, Deflate, History, Users};
-        !matches!(self, Channels(_) | Users(_) | Broadcast(..) | History(_) | Deflate(_))
+        use Scenario::{Beside, Broadcast, Channels, Deflate, History, Trickle, Users};
+        let keeps_apart = matches!(self, Channels(_) | Users(_) | Beside(..) | Trickle(_, true));
+        !keeps_apart && !matches!(self, Broadcast(..) | History(_) | Deflate(_))
     }
 
     /// Others can do the same, calls if they have a port for them.
     pub fn has_peer(self, has_grpc: bool) -> bool {
         match self {
             Scenario::Call(..) => has_grpc,
-            Scenario::Deflate(_) => false,
+            Scenario::Deflate(_) | Scenario::Trickle(_, true) => false,
             _ => true,
         }
     }
@@ -151,8 +162,10 @@ impl Scenario {
         match self {
             Scenario::Fanout(subscribers, burst) => fanout(server, scale, subscribers, burst, false),
             Scenario::FanoutDeflated(subscribers, burst) => fanout(server, scale, subscribers, burst, true),
+            Scenario::Trickle(subscribers, is_gathered) => trickle(server, scale, subscribers, is_gathered),
+            Scenario::Beside(subscribers, probe) => beside(server, scale, subscribers, probe),
             Scenario::Publish(connections) => {
-                requests(server, scale, connections, 1, |_| burst_request(server, 0, 0, 1))
+                requests(server, scale, connections, 1, |_| burst_request(server, "bench:0", 0, 0, 1))
             }
             Scenario::PublishKept(connections) => {
                 requests(server, scale, connections, 1, |n| post(server, "publish", &command(&format!("kept:{n}"))))
@@ -179,8 +192,8 @@ impl Scenario {
     }
 }
 
-fn burst_request(server: &Server, intended: u64, first: u64, burst: usize) -> Vec<u8> {
-    let command = |number| format!(r#"{{"channel":"bench:0","data":{}}}"#, payload(intended, number));
+fn burst_request(server: &Server, channel: &str, intended: u64, first: u64, burst: usize) -> Vec<u8> {
+    let command = |number| format!(r#"{{"channel":"{channel}","data":{}}}"#, payload(intended, number));
     if burst == 1 {
         return post(server, "publish", &command(first));
     }
@@ -193,11 +206,37 @@ fn burst_request(server: &Server, intended: u64, first: u64, burst: usize) -> Ve
 fn fanout(server: &Server, scale: Scale, subscribers: usize, burst: usize, deflate: bool) -> Figures {
     let start = Instant::now();
     let channel = |_| Some("bench:0".into());
-    let mut clients = Clients::connect_with(server.address, subscribers, start, deflate, channel);
+    let clients = Clients::connect_with(server.address, subscribers, start, deflate, channel);
+    let interval = Duration::from_micros((subscribers as u64 * 20).max(2_500));
+    open_loop(server, scale, clients, start, interval, "bench:0", burst)
+}
+
+/// Single publications every two milliseconds, to a namespace that gathers them or to one that does not.
+fn trickle(server: &Server, scale: Scale, subscribers: usize, is_gathered: bool) -> Figures {
+    let start = Instant::now();
+    let channel = if is_gathered { "late:0" } else { "bench:0" };
+    let clients = Clients::connect(server.address, subscribers, start, |_| Some(channel.into()));
+    open_loop(server, scale, clients, start, Duration::from_millis(2), channel, 1)
+}
+
+/// Single publications to clients that are there.
+pub fn bulk(server: &Server, scale: Scale, clients: Clients, start: Instant, interval: Duration) -> Figures {
+    open_loop(server, scale, clients, start, interval, "bench:0", 1)
+}
+
+fn open_loop(
+    server: &Server,
+    scale: Scale,
+    mut clients: Clients,
+    start: Instant,
+    interval: Duration,
+    channel: &str,
+    burst: usize,
+) -> Figures {
+    let subscribers = clients.len();
     let mut publisher = TcpStream::connect(server.address).expect("the server listens");
     publisher.set_nodelay(true).expect("an option");
     publisher.set_nonblocking(true).expect("an option");
-    let interval = Duration::from_micros((subscribers as u64 * 20).max(2_500));
     let bursts = ((scale.seconds / interval.as_secs_f64()) as u64).max(3);
     let (before, began) = (server.cpu(), Instant::now());
     let mut replies = vec![0; 65536];
@@ -208,7 +247,7 @@ fn fanout(server: &Server, scale: Scale, subscribers: usize, burst: usize, defla
             _ = publisher.read(&mut replies);
         }
         let intended = (due - start).as_nanos() as u64;
-        let request = burst_request(server, intended, n * burst as u64, burst);
+        let request = burst_request(server, channel, intended, n * burst as u64, burst);
         write_all(&mut publisher, &request, &mut clients);
     }
     clients.read_until(bursts * burst as u64 * subscribers as u64);
@@ -317,7 +356,7 @@ fn saturated(server: &Server, scale: Scale, subscribers: usize) -> Figures {
     let (before, began) = (server.cpu(), Instant::now());
     let (mut number, mut buffer) = (0, vec![0; 65536]);
     while began.elapsed().as_secs_f64() < scale.seconds {
-        let request = burst_request(server, start.elapsed().as_nanos() as u64, number, 1);
+        let request = burst_request(server, "bench:0", start.elapsed().as_nanos() as u64, number, 1);
         write_all(&mut publisher, &request, &mut clients);
         number += 1;
         clients.read_until((number - 1) * subscribers as u64);
@@ -388,7 +427,7 @@ fn hop(server: &Server, scale: Scale) -> Figures {
     let (before, began) = (server.cpu(), Instant::now());
     let (mut number, mut buffer) = (0, vec![0; 4096]);
     while began.elapsed().as_secs_f64() < scale.seconds {
-        let request = burst_request(server, start.elapsed().as_nanos() as u64, number, 1);
+        let request = burst_request(server, "bench:0", start.elapsed().as_nanos() as u64, number, 1);
         publisher.write_all(&request).expect("open");
         number += 1;
         clients.read_until(number);

@@ -9,7 +9,7 @@ pub const QUANTILES: [f64; 5] = [0.5, 0.9, 0.99, 0.999, 1.0];
 
 /// One server in one scenario.
 pub struct Summary {
-    /// `floor`, `publish` (one publication over HTTP by our server), `corecast` or `peer`.
+    /// `floor`, `publish` (one publication over HTTP by our server), `corecast`, `two cores` or `peer`.
     pub name: &'static str,
     /// Median CPU per unit in microseconds.
     pub cpu: f64,
@@ -55,7 +55,7 @@ impl Summary {
         let Summary { name, cpu, rate, extra, lost, twice, .. } = self;
         let (spread, user) = (self.spread * 100.0, self.user * 100.0);
         let softirq = self.softirq;
-        print!("  {name:<8} {cpu:>8.3} ±{spread:>3.0} %  user {user:>3.0} %  +softirq {softirq:.3}  {rate:>9.0}/s");
+        print!("  {name:<9} {cpu:>8.3} ±{spread:>3.0} %  user {user:>3.0} %  +softirq {softirq:.3}  {rate:>9.0}/s");
         let points: Vec<String> = QUANTILES.iter().filter_map(|q| Some(format!("{:.2}", self.latency(*q)?))).collect();
         if points.is_empty() {
             println!("  {extra:.0} bytes each");

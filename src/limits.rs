@@ -13,10 +13,16 @@ pub const MESH_QUEUE_MESSAGES: usize = 8192;
 pub const INBOX_PER_TURN: usize = 256;
 
 /// Completions that a core takes from its ring before it looks at its inbox again.
-pub const COMPLETIONS_PER_TURN: usize = 512;
+pub const COMPLETIONS_PER_TURN: usize = 64;
 
 /// Sockets written between two looks at ring and inbox: about 0.3 ms.
 pub const WRITES_PER_SLICE: usize = 64;
+
+/// What goes to so many connections of a core at most goes ahead of what goes to more.
+pub const EXPRESS_AUDIENCE: usize = WRITES_PER_SLICE;
+
+// Sockets that have become writable are completions; each other one is written to once in a slice.
+const _: () = assert!(COMPLETIONS_PER_TURN + WRITES_PER_SLICE <= 128, "a turn has at most 128 sends");
 
 /// A connection for which more waits within its write delay is written to at once.
 pub const WAITING_BYTES: usize = 64 << 10;

@@ -2,6 +2,8 @@
 //! judged here.
 #![cfg(feature = "bench")]
 
+#[path = "../bench/beside.rs"]
+mod beside;
 #[path = "../bench/calls.rs"]
 mod calls;
 #[path = "../bench/clients.rs"]
@@ -23,6 +25,7 @@ mod scenarios;
 #[allow(dead_code)]
 mod server;
 
+use beside::Probe;
 use scenarios::{Scale, Scenario};
 use server::Server;
 
@@ -50,6 +53,13 @@ fn the_floor_and_the_server_lose_and_double_nothing() {
     }
     for scenario in [Scenario::Channels(20), Scenario::Users(20), Scenario::Connect(20, false)] {
         run(scenario, &Server::corecast(2));
+    }
+    for probe in [Probe::Publication, Probe::Ping, Probe::Request] {
+        run(Scenario::Beside(20, probe), &Server::corecast(1));
+        run(Scenario::Beside(20, probe), &Server::corecast(2));
+    }
+    for is_gathered in [false, true] {
+        run(Scenario::Trickle(20, is_gathered), &Server::corecast(2));
     }
     run(Scenario::Idle(50), &Server::corecast(1));
     run(Scenario::IdleSubscribed(50), &Server::corecast(2));

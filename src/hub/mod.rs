@@ -5,6 +5,7 @@
 
 pub mod audiences;
 mod delays;
+mod hot;
 pub mod lists;
 pub mod outbox;
 pub mod output;

@@ -4,7 +4,11 @@
 //! arrives during the pass joins those not yet written. Lists that existed before a pass began are dead when it ends.
 //! Marking is one uninterrupted sweep over an audience; only the writing is sliced.
 //!
-//! Invariants: a connection whose list is not empty stands in `next`, in the unwritten part of `pass` or among those who wait;
+//! **Express.** What goes to one connection or a few does not stand behind a pass over thousands: it leaves with the next
+//! slice, together with what its connection still waited for. The bulk keeps a quarter of each slice.
+//!
+//! Invariants: a connection whose list is not empty stands in `express`, in `next`, in the unwritten part of `pass` or among
+//! those who wait; in each of the first two kinds once;
 //! a connection with an outbox is blocked and is written to by [`Output::writable`] alone. An empty outbox waits for bytes
 //! that its sink has taken and not sent yet. Marking allocates nothing.
 //!
@@ -21,6 +25,7 @@
 //! kernel says counts, not when this core last had time for the socket.
 
 use super::delays::Delays;
+use super::hot::{BLOCKED, BULK, EXPRESS, HELD, Hot, NOTIFY, OPEN, WAITS};
 use super::lists::{EMPTY, List, Lists, Source};
 use super::outbox::{Outbox, Part};
 use crate::clock::Mono;
@@ -28,6 +33,7 @@ use crate::counters::Counters;
 use crate::limits;
 use crate::protocol::frame::Block;
 use hashbrown::HashMap;
+use std::collections::VecDeque;
 use std::time::Duration;
 
 /// Where the flush writes. `index` is the place of the connection.
@@ -68,28 +74,15 @@ pub enum Notice {
     Drained(u32),
 }
 
-/// What fan-out touches, 8 bytes: 10,000 subscribers are 80 KB.
-#[derive(Clone, Copy, Default)]
-struct Hot {
-    list: List,
-    stand: Stand,
-    held: bool,
-    blocked: bool,
-    notify: bool,
-}
-
-/// Where a connection stands.
-#[derive(Clone, Copy, PartialEq, Eq, Default)]
-enum Stand {
-    /// It is not written to.
-    #[default]
-    Closed,
-    /// It has nothing to get.
-    Idle,
-    /// It waits for more. Its group may also hold it when it does not wait any more.
-    Waits,
-    /// In `next` or `pass`.
-    Listed,
+/// When a marked connection is written to.
+#[derive(Clone, Copy)]
+enum Way {
+    /// Ahead of the bulk.
+    Express,
+    /// With the next pass.
+    Bulk,
+    /// After so long, or with what comes in another way.
+    Wait(Duration),
 }
 
 /// What was broadcast to a held connection, with its frame identities.
@@ -110,12 +103,13 @@ pub struct Output {
     held: HashMap<u32, Held>,
     lists: Lists,
     frames: u64,
+    express: VecDeque<u32>,
     next: Vec<u32>,
     pass: Vec<u32>,
     cursor: usize,
     /// How many lists there had been when the last pass began: whoever had nothing to get then stands on a later one.
     pass_floor: u64,
-    /// Those in `next` stand on no list before this one.
+    /// Those in `next` and `express` stand on no list before this one.
     next_floor: u64,
     delays: Delays,
     now: Mono,
@@ -138,14 +132,13 @@ impl Output {
             self.hot.resize_with(place + 1, Hot::default);
             self.outboxes.resize_with(place + 1, || None);
         }
-        // A place that is reused within a pass may still stand in it; its list is empty, the visit finds nothing.
-        self.hot[place] = Hot { stand: Stand::Idle, ..Hot::default() };
+        self.hot[place].renew(OPEN);
         self.outboxes[place] = None;
     }
 
     /// From now on broadcasts to the connection wait for [`Output::release`].
     pub fn hold(&mut self, index: u32) {
-        self.hot[index as usize].held = true;
+        self.hot[index as usize].set(HELD);
         self.held.entry(index).or_default();
     }
 
@@ -155,9 +148,9 @@ impl Output {
             return;
         }
         let Some(held) = self.held.remove(&index) else { return };
-        self.hot[index as usize].held = false;
+        self.hot[index as usize].clear(HELD);
         for part in &held.parts {
-            self.mark(index, part.frame, part.source, &part.block, None);
+            self.mark(index, part.frame, part.source, &part.block, Way::Express);
         }
     }
 
@@ -165,7 +158,7 @@ impl Output {
     pub fn close(&mut self, index: u32) {
         self.held.remove(&index);
         self.doubts.retain(|doubted| *doubted != index);
-        self.hot[index as usize] = Hot::default();
+        self.hot[index as usize].renew(0);
         self.outboxes[index as usize] = None;
     }
 
@@ -183,25 +176,29 @@ impl Output {
     /// Queues a block for one connection that can be read again.
     pub fn queue_kept(&mut self, index: u32, source: Source, block: &Block) {
         let frame = self.frame_id();
-        self.mark(index, frame, source, block, None);
+        self.mark(index, frame, source, block, Way::Express);
     }
 
     /// Queues a block that many connections get at different times (a ping) under the identity it was given.
     pub fn queue_shared(&mut self, index: u32, frame: u64, block: &Block) {
-        self.mark(index, frame, Source::NONE, block, None);
+        self.mark(index, frame, Source::NONE, block, Way::Express);
     }
 
     /// Marks a whole audience, from a rotating start so that nobody is always last.
     /// `frame` identifies the block, as [`Output::frame_id`] gave it. `delay`: how long it may wait for more.
     pub fn broadcast(&mut self, audience: &[u32], frame: u64, source: Source, block: &Block, delay: Duration) {
-        let delay = (!delay.is_zero()).then_some(delay);
+        let way = match audience.len() {
+            _ if !delay.is_zero() => Way::Wait(delay),
+            0..=limits::EXPRESS_AUDIENCE => Way::Express,
+            _ => Way::Bulk,
+        };
         let start = (frame.wrapping_mul(0x9E37_79B9_7F4A_7C15) % (audience.len().max(1) as u64)) as usize;
         let (tail, head) = audience.split_at(start);
         for &index in head.iter().chain(tail) {
-            if self.hot[index as usize].held {
+            if self.hot[index as usize].is(HELD) {
                 self.keep(index, frame, source, block);
             } else {
-                self.mark(index, frame, source, block, delay);
+                self.mark(index, frame, source, block, way);
             }
         }
     }
@@ -220,33 +217,38 @@ impl Output {
         }
     }
 
-    fn mark(&mut self, index: u32, frame: u64, source: Source, block: &Block, delay: Option<Duration>) {
+    fn mark(&mut self, index: u32, frame: u64, source: Source, block: &Block, way: Way) {
         let hot = &mut self.hot[index as usize];
-        match (hot.stand, delay) {
-            (Stand::Closed, _) => return,
-            (Stand::Listed, _) | (Stand::Waits, Some(_)) => {}
-            (Stand::Idle, None) => {
-                hot.stand = Stand::Listed;
-                self.next.push(index);
-            }
-            (Stand::Idle, Some(delay)) => {
-                hot.stand = Stand::Waits;
+        if !hot.is(OPEN) {
+            return;
+        }
+        match way {
+            Way::Bulk if hot.is_any(BULK | EXPRESS) => {}
+            Way::Express if hot.is(EXPRESS) => {}
+            Way::Wait(_) if hot.is_any(BULK | EXPRESS | WAITS) => {}
+            Way::Bulk => self.list(index, BULK),
+            Way::Express => self.list(index, EXPRESS),
+            Way::Wait(delay) => {
+                hot.set(WAITS);
                 self.delays.add(index, self.now, delay, self.pass_floor);
             }
-            (Stand::Waits, None) => self.hurry(index),
         }
         let hot = &mut self.hot[index as usize];
         hot.list = self.lists.append(hot.list, frame, source, block);
-        if hot.stand == Stand::Waits && self.lists.bytes(hot.list) > limits::WAITING_BYTES {
-            self.hurry(index);
+        if hot.is(WAITS) && self.lists.bytes(hot.list) > limits::WAITING_BYTES {
+            self.list(index, BULK);
         }
     }
 
-    /// A connection that waits is written to with the next pass.
-    fn hurry(&mut self, index: u32) {
-        self.hot[index as usize].stand = Stand::Listed;
-        self.next_floor = self.next_floor.min(self.delays.floor());
-        self.next.push(index);
+    /// The connection is written to with the bulk or ahead of it, and waits no more.
+    fn list(&mut self, index: u32, flag: u8) {
+        let hot = &mut self.hot[index as usize];
+        if hot.is(WAITS) {
+            self.next_floor = self.next_floor.min(self.delays.floor());
+        }
+        hot.clear(WAITS);
+        hot.set(flag);
+        if flag == EXPRESS { self.express.push_back(index) } else { self.next.push(index) }
     }
 
     /// Those who have waited long enough come with the next pass.
@@ -258,8 +260,9 @@ impl Output {
         let (hot, next) = (&mut self.hot, &mut self.next);
         self.delays.release(self.now, |index| {
             let hot = &mut hot[index as usize];
-            if hot.stand == Stand::Waits {
-                hot.stand = Stand::Listed;
+            if hot.is(WAITS) {
+                hot.clear(WAITS);
+                hot.set(BULK);
                 next.push(index);
             }
         });
@@ -278,16 +281,16 @@ impl Output {
     /// Reports [`Notice::Drained`] once nothing waits for the connection any more.
     pub fn notify_drained(&mut self, index: u32) {
         let hot = &mut self.hot[index as usize];
-        hot.notify = true;
-        if hot.list == EMPTY && !hot.blocked {
+        hot.set(NOTIFY);
+        if hot.list == EMPTY && !hot.is(BLOCKED) {
             self.report_drained(index);
-        } else if hot.stand == Stand::Waits {
-            self.hurry(index);
+        } else if hot.is(WAITS) {
+            self.list(index, EXPRESS);
         }
     }
 
     fn report_drained(&mut self, index: u32) {
-        self.hot[index as usize].notify = false;
+        self.hot[index as usize].clear(NOTIFY);
         self.notices.push(Notice::Drained(index));
     }
 
@@ -295,7 +298,7 @@ impl Output {
     /// is dropped: it may be the answer to the upgrade.
     pub fn discard(&mut self, index: u32) {
         let hot = &mut self.hot[index as usize];
-        if hot.blocked {
+        if hot.is(BLOCKED) {
             hot.list = EMPTY;
         }
         if let Some(held) = self.held.get_mut(&index) {
@@ -323,7 +326,7 @@ impl Output {
 
     /// True while somebody waits to be written to (blocked connections wait for their socket instead).
     pub fn is_dirty(&self) -> bool {
-        self.cursor < self.pass.len() || !self.next.is_empty()
+        self.cursor < self.pass.len() || !self.next.is_empty() || !self.express.is_empty()
     }
 
     /// Has the next flush look whether the peer of a blocked connection takes anything.
@@ -345,41 +348,47 @@ impl Output {
             self.look(index, sink);
         }
         self.end_waits();
-        if self.cursor == self.pass.len() && !self.begin_pass() {
-            return false;
+        let bulk_is_due = self.cursor < self.pass.len() || !self.next.is_empty();
+        let room = if bulk_is_due { slice - slice / 4 } else { slice };
+        let count = self.express.len().min(room.max(1));
+        for _ in 0..count {
+            let Some(index) = self.express.pop_front() else { break };
+            self.visit(index, EXPRESS, sink, counters);
         }
-        let end = self.pass.len().min(self.cursor + slice);
+        if self.cursor == self.pass.len() {
+            self.begin_pass();
+        }
+        let end = self.pass.len().min(self.cursor + (slice - count).max(1));
         for at in self.cursor..end {
-            self.write(self.pass[at], sink, counters);
+            self.visit(self.pass[at], BULK, sink, counters);
         }
         self.cursor = end;
         self.is_dirty()
     }
 
-    fn begin_pass(&mut self) -> bool {
-        if self.next.is_empty() && self.pass.is_empty() {
-            return false;
-        }
-        let floor = if self.next.is_empty() { self.lists.count() } else { self.next_floor };
+    fn begin_pass(&mut self) {
+        let is_empty = self.next.is_empty() && self.express.is_empty();
+        let floor = if is_empty { self.lists.count() } else { self.next_floor };
         self.lists.retire_before(floor.min(self.delays.floor()));
         self.pass.clear();
         self.cursor = 0;
         std::mem::swap(&mut self.pass, &mut self.next);
         self.pass_floor = self.lists.count();
-        self.next_floor = self.pass_floor;
-        !self.pass.is_empty()
+        self.next_floor = if self.express.is_empty() { self.pass_floor } else { floor };
     }
 
-    fn write(&mut self, index: u32, sink: &mut impl Sink, counters: &Counters) {
+    /// A listed connection's turn has come. It may have been written to in another way since.
+    fn visit(&mut self, index: u32, flag: u8, sink: &mut impl Sink, counters: &Counters) {
         let hot = &mut self.hot[index as usize];
+        hot.clear(flag);
         let list = std::mem::replace(&mut hot.list, EMPTY);
-        if hot.stand == Stand::Closed {
-            return;
+        if list != EMPTY && hot.is(OPEN) {
+            self.write(index, list, sink, counters);
         }
-        hot.stand = Stand::Idle;
-        if list == EMPTY {
-            return;
-        }
+    }
+
+    fn write(&mut self, index: u32, list: List, sink: &mut impl Sink, counters: &Counters) {
+        let hot = &mut self.hot[index as usize];
         let outbox = &mut self.outboxes[index as usize];
         if self.lists.is_apart(list)
             && let Some(outbox) = outbox
@@ -387,7 +396,7 @@ impl Output {
             outbox.extend(self.lists.path(list), 0);
             return self.settle(index, false);
         }
-        let (mut broken, was_blocked, mut sent) = (false, hot.blocked, 0);
+        let (mut broken, was_blocked, mut sent) = (false, hot.is(BLOCKED), 0);
         self.lists.blocks(list, |block| {
             if broken {
                 return;
@@ -404,7 +413,7 @@ impl Output {
                 Sent::Full(n) => {
                     counters.bytes_sent.add(n as u64);
                     counters.short_writes.add(1);
-                    hot.blocked = true;
+                    hot.set(BLOCKED);
                     sent += n;
                     let outbox = outbox.insert(Box::new(Outbox::new(sink.unsent(index))));
                     outbox.extend(vec![Part { block: block.clone(), frame: 0, source: Source::NONE }], n);
@@ -413,7 +422,7 @@ impl Output {
                 Sent::Broken => broken = true,
             }
         });
-        if hot.blocked && !was_blocked {
+        if hot.is(BLOCKED) && !was_blocked {
             self.notices.push(Notice::Blocked(index));
             self.wait_apart(index, list, sent);
         }
@@ -434,11 +443,11 @@ impl Output {
     fn settle(&mut self, index: u32, broken: bool) {
         let hot = &mut self.hot[index as usize];
         if broken {
-            *hot = Hot { stand: Stand::Closed, ..*hot };
+            hot.clear(OPEN);
         }
         if self.outboxes[index as usize].as_ref().is_some_and(|outbox| outbox.bytes() > self.outbox_bytes_max) {
             self.notices.push(Notice::Slow(index));
-        } else if hot.notify && !hot.blocked {
+        } else if hot.is(NOTIFY) && !hot.is(BLOCKED) {
             self.report_drained(index);
         }
     }
@@ -446,7 +455,7 @@ impl Output {
     /// The socket takes bytes again: sends what waits, in as few calls as it takes.
     pub fn writable(&mut self, index: u32, sink: &mut impl Sink, counters: &Counters) {
         let place = index as usize;
-        if !self.hot.get(place).is_some_and(|hot| hot.blocked) {
+        if !self.hot.get(place).is_some_and(|hot| hot.is(BLOCKED)) {
             return;
         }
         let mut outbox = self.outboxes[place].take().unwrap_or_default();
@@ -458,8 +467,8 @@ impl Output {
             return sink.watch(index);
         }
         let hot = &mut self.hot[place];
-        hot.blocked = false;
-        if hot.notify && hot.list == EMPTY {
+        hot.clear(BLOCKED);
+        if hot.is(NOTIFY) && hot.list == EMPTY {
             self.report_drained(index);
         }
     }
@@ -473,7 +482,8 @@ impl Output {
                 Sent::Full(n) => (n, true),
                 Sent::Broken => {
                     let hot = &mut self.hot[index as usize];
-                    *hot = Hot { list: EMPTY, stand: Stand::Closed, ..*hot };
+                    hot.clear(OPEN | WAITS);
+                    hot.list = EMPTY;
                     return false;
                 }
             };
@@ -487,7 +497,7 @@ impl Output {
 
     /// True while the connection's socket takes nothing.
     pub fn is_blocked(&self, index: u32) -> bool {
-        self.hot[index as usize].blocked
+        self.hot[index as usize].is(BLOCKED)
     }
 
     /// Bytes that wait for the connection, marked or left over.
@@ -502,17 +512,21 @@ impl Output {
 
     /// Panics when the marks and the pass disagree. For tests and the simulation: it walks everything.
     pub fn check_invariants(&self) {
-        let mut listed = vec![0u32; self.hot.len()];
-        self.next.iter().chain(&self.pass[self.cursor..]).for_each(|index| listed[*index as usize] += 1);
+        let mut listed = vec![[0u32; 2]; self.hot.len()];
+        self.next.iter().chain(&self.pass[self.cursor..]).for_each(|index| listed[*index as usize][0] += 1);
+        self.express.iter().for_each(|index| listed[*index as usize][1] += 1);
         for (index, hot) in self.hot.iter().enumerate() {
+            let flags = [BULK, EXPRESS].map(|flag| u32::from(hot.is(flag)));
+            assert_eq!(listed[index], flags, "a connection stands where it knows, once: {index}");
             assert!(self.lists.is_live(hot.list), "a list that is waited for lives: {index}");
-            let is_visited = listed[index] >= 1 || hot.stand == Stand::Waits;
+            let is_visited = hot.is_any(BULK | EXPRESS | WAITS);
             assert!(hot.list == EMPTY || is_visited, "a marked connection is visited: {index}");
+            let is_blocked = self.outboxes[index].is_some();
+            assert!(!hot.is(OPEN) || hot.is(BLOCKED) == is_blocked, "an outbox is blocked: {index}");
             assert!(
-                hot.stand == Stand::Closed || hot.blocked == self.outboxes[index].is_some(),
-                "an outbox is blocked: {index}"
+                !hot.is(HELD) || self.held.contains_key(&(index as u32)),
+                "a held connection has its store: {index}"
             );
-            assert!(!hot.held || self.held.contains_key(&(index as u32)), "a held connection has its store: {index}");
         }
     }
 }

@@ -386,3 +386,56 @@ fn who_gets_much_does_not_wait() {
     }
     output.check_invariants();
 }
+
+/// Flushes once; who was written to.
+fn slice(output: &mut Output, pipes: &mut Pipes) -> Vec<usize> {
+    let before: Vec<usize> = pipes.got.iter().map(Vec::len).collect();
+    output.flush(limits::WRITES_PER_SLICE, pipes, &Counters::default());
+    output.check_invariants();
+    (0..before.len()).filter(|at| pipes.got[*at].len() > before[*at]).collect()
+}
+
+#[test]
+fn what_goes_to_a_few_does_not_stand_behind_what_goes_to_many() {
+    let many: Vec<u32> = (0..1_000).collect();
+    let (mut output, mut pipes) = (output(1_010, 100), Pipes::new(1_010, 100));
+    broadcast(&mut output, &many, &block("a"));
+    assert_eq!(slice(&mut output, &mut pipes).len(), limits::WRITES_PER_SLICE);
+    let last = *output.pass.last().expect("a pass");
+    output.queue(1_000, &block("reply"));
+    broadcast(&mut output, &[1_001, 1_002], &block("b"));
+    output.queue(last, &block("pong"));
+    let written = slice(&mut output, &mut pipes);
+    assert!([1_000, 1_001, 1_002, last as usize].iter().all(|at| written.contains(at)), "with the next slice");
+    assert_eq!((written.len(), &pipes.got[last as usize][..]), (limits::WRITES_PER_SLICE, &b"apong"[..]));
+    while output.flush(64, &mut pipes, &Counters::default()) {}
+    assert!(many.iter().all(|index| pipes.got[*index as usize].starts_with(b"a")));
+    assert_eq!(pipes.sends, 1_003, "nobody is written to twice");
+}
+
+#[test]
+fn what_goes_to_many_goes_on_however_much_goes_to_a_few() {
+    let many: Vec<u32> = (0..1_000).collect();
+    let (mut output, mut pipes) = (output(2_000, 1 << 20), Pipes::new(2_000, 1 << 20));
+    broadcast(&mut output, &many, &block("a"));
+    let (mut slices, mut written) = (0, 0);
+    while written < 1_000 {
+        (1_000..1_100).for_each(|index| output.queue(index, &block("reply")));
+        written += slice(&mut output, &mut pipes).iter().filter(|at| **at < 1_000).count();
+        slices += 1;
+    }
+    assert_eq!(slices, 1_000_usize.div_ceil(limits::WRITES_PER_SLICE / 4));
+    while output.flush(64, &mut pipes, &Counters::default()) {}
+    output.flush(64, &mut pipes, &Counters::default());
+    assert!(output.lists.is_empty(), "nobody stands on them any more");
+}
+
+#[test]
+fn lists_of_a_core_that_only_answers_do_not_gather() {
+    let (mut output, mut pipes) = (output(10, 1 << 20), Pipes::new(10, 1 << 20));
+    for n in 0..100 {
+        (0..10).for_each(|index| output.queue(index, &block(&n.to_string())));
+        slice(&mut output, &mut pipes);
+        assert!(output.lists.len() <= 20, "those of two slices");
+    }
+}
