@@ -5,10 +5,10 @@ CARGO ?= cargo
 CONFIG ?= examples/dev.json
 
 .DEFAULT_GOAL := help
-.PHONY: help run check test lint fmt sim live bench tune-check fuzz proto docs options doc clean
+.PHONY: help run check test lint fmt sim live bench bench-instructions tune-check fuzz proto docs options doc clean
 
 help: ## lists the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
 
 run: ## builds and starts the server on 127.0.0.1:8000 with examples/dev.json
 	@tuning/toolchain.sh
@@ -49,6 +49,11 @@ bench: ## CPU per message and latency against the floor, in one run: make bench 
 	$(CARGO) build --release --quiet --features bench
 	$${CARGO_TARGET_DIR:-target}/release/bench $(if $(QUICK),--quick) --results bench/results $(if $(PEER),--peer "$(PEER)" \
 		--peer-url $(or $(PEER_URL),127.0.0.1:18000) --peer-grpc $(or $(PEER_GRPC),127.0.0.1:18001)) $(ARGS)
+
+bench-instructions: ## instructions per delivery, request, … against the record: make bench-instructions UPDATE=1 renews it
+	@tuning/toolchain.sh instructions
+	$(CARGO) build --release --quiet --features bench --bin instructions
+	@$${CARGO_TARGET_DIR:-target}/release/instructions $(if $(UPDATE),--update) $(ARGS)
 
 tune-check: ## what on this host stands in the way, by tuning/check; fails when something does (tuning/apply changes it)
 	@tuning/check $(ARGS)

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Installs what a fresh Debian 12 lacks: a C compiler for building (mimalloc, aws-lc, liburing) and, with the argument
 # `test`, Python for the test that starts the server under a filter, curl for the examples of docs/api.md and shellcheck for
-# the scripts of tuning/. What the official clients need (Node, Go, a virtual environment of Python) tests/live/run.sh installs.
+# the scripts of tuning/; with `instructions`, valgrind. What the official clients need (Node, Go, a virtual environment of
+# Python) tests/live/run.sh installs.
 set -eu
 if ! command -v cargo >/dev/null 2>&1; then
 	echo "cargo is missing: install the stable Rust toolchain (https://rustup.rs or your distribution), then try again" >&2
@@ -18,6 +19,9 @@ if [ "${1:-}" = test ]; then
 		{ apt-get update -qq && apt-get install -y -qq --no-install-recommends shellcheck >/dev/null; } ||
 			echo "shellcheck could not be installed: the scripts of tuning/ are not looked through" >&2
 	fi
+fi
+if [ "${1:-}" = instructions ] && ! command -v valgrind >/dev/null 2>&1; then
+	packages="$packages valgrind"
 fi
 [ -z "$packages" ] && exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
