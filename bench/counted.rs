@@ -136,7 +136,7 @@ fn fan_out(burst: usize, bursts: usize) -> Work {
         for _ in 0..bursts {
             for block in &blocks {
                 let frame = output.frame_id();
-                output.broadcast(&audience, frame, Source::NONE, block);
+                output.broadcast(&audience, frame, Source::NONE, block, std::time::Duration::ZERO);
             }
             while output.flush(WRITES_PER_SLICE, &mut drain, &counters) {}
         }

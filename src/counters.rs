@@ -177,6 +177,8 @@ counters! {
         inflated_messages, Counter, "corecast_inflated_messages_total", [], "Compressed messages of clients.";
         inflated_bytes_in, Counter, "corecast_inflated_input_bytes_total", [], "Bytes of these messages as they came.";
         inflated_bytes_out, Counter, "corecast_inflated_output_bytes_total", [], "Bytes of these messages inflated.";
+        connections_handed_over, Counter, "corecast_connections_handed_over_total", [],
+            "Connections that went to another core than the one that accepted them.";
         bytes_received, Counter, "corecast_received_bytes_total", [], "Bytes read from sockets.";
         bytes_sent, Counter, "corecast_sent_bytes_total", [], "Bytes taken by the kernel for sockets.";
         writes, Counter, "corecast_writes_total", [], "Send calls.";

@@ -14,6 +14,7 @@ use crate::runtime::certificates::{Certificates, Encryption};
 use crate::runtime::clocks::Clock;
 use crate::runtime::launch::{self, CoreParts};
 use crate::runtime::shutdown::{self, End, Wish};
+use crate::runtime::spread::{Mail, Spread};
 use crate::runtime::turn::{Listener, Report};
 use crate::runtime::{listener, mesh, probe};
 use crate::session::Policy;
@@ -70,7 +71,7 @@ pub fn run(settings: Settings, reread: &Reread) -> Ended {
 }
 
 /// Waits for the signal to stop; applies what may be reloaded until then.
-fn serve(cores: &mesh::Outside<Message>, wishes: &Receiver<Wish>, reread: &Reread, certificates: &Certificates) {
+fn serve(cores: &mesh::Outside<Mail>, wishes: &Receiver<Wish>, reread: &Reread, certificates: &Certificates) {
     loop {
         match wishes.recv_timeout(Duration::from_millis(limits::CERTIFICATE_LOOK_MS)) {
             Ok(Wish::Stop(name)) => {
@@ -85,7 +86,7 @@ fn serve(cores: &mesh::Outside<Message>, wishes: &Receiver<Wish>, reread: &Rerea
 }
 
 /// All or nothing: settings that do not hold leave the old ones in force.
-fn reload(cores: &mesh::Outside<Message>, reread: &Reread, certificates: &Certificates) {
+fn reload(cores: &mesh::Outside<Mail>, reread: &Reread, certificates: &Certificates) {
     let new = reread().and_then(|settings| Ok((Policy::new(&settings)?, certificates.prepare(&settings)?)));
     match new {
         Ok((policy, replacement)) => {
@@ -100,7 +101,7 @@ fn reload(cores: &mesh::Outside<Message>, reread: &Reread, certificates: &Certif
     }
 }
 
-fn stop(cores: &mesh::Outside<Message>, reports: &Receiver<Report>, shared: &Shared) -> Ended {
+fn stop(cores: &mesh::Outside<Mail>, reports: &Receiver<Report>, shared: &Shared) -> Ended {
     tracing::info!("shutting down ...");
     let timeout = shared.settings.shutdown.timeout;
     match shutdown::stop(cores, reports, timeout) {
@@ -237,16 +238,18 @@ fn start(
     shared: &Arc<Shared>,
     policy: &Arc<Policy>,
     connections_max: usize,
-) -> Result<(mesh::Outside<Message>, Receiver<Report>), Failure> {
+) -> Result<(mesh::Outside<Mail>, Receiver<Report>), Failure> {
     let (clock, mut random) = (Clock::start(), StdRng::from_os_rng());
     let (ports, outside) = mesh::connect(cpus.len()).map_err(|e| format!("no eventfd can be made: {e}"))?;
     let allow_private_targets = shared.settings.corecast.jwks_allow_private_targets;
     let outlet = outbound::start(outside.clone(), clock, outbound::Options { allow_private_targets })?;
     let (reporter, reports) = unbounded();
+    let spread = Spread::new(cpus.len(), listeners.first().map_or(0, Vec::len));
     for (core, ((port, listeners), cpu)) in ports.into_iter().zip(listeners).zip(cpus).enumerate() {
         let (shared, policy, seed) = (shared.clone(), policy.clone(), random.random());
         let make = move || Shard::new(Core(core as u16), shared, policy, seed, clock.now());
-        let parts = CoreParts { cpu: *cpu, port, listeners, outlet: outlet.clone(), connections_max };
+        let parts =
+            CoreParts { cpu: *cpu, port, spread: spread.clone(), listeners, outlet: outlet.clone(), connections_max };
         // The handle is not joined: a core ends with the process.
         std::mem::forget(launch::start(parts, clock, reporter.clone(), make)?);
     }

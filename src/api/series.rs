@@ -63,8 +63,19 @@ pub fn collect(cores: &[Arc<Counters>]) -> Vec<Family> {
     }
     families.extend(durations(cores));
     families.push(errors(cores));
+    families.push(per_core(cores));
     families.extend(node());
     families
+}
+
+/// How evenly connections are spread.
+fn per_core(cores: &[Arc<Counters>]) -> Family {
+    let series = |(core, counters): (usize, &Arc<Counters>)| {
+        let value = settled(Kind::Gauge, counters.connections.get());
+        Series::new([("core", core.to_string().into())].into_iter().collect(), Value::Number(value))
+    };
+    let (name, help) = ("corecast_core_connections", "Open connections of each core.");
+    Family { name, help, kind: Kind::Gauge, series: cores.iter().enumerate().map(series).collect() }
 }
 
 fn cells(row: &'static Row, cores: &[Arc<Counters>]) -> Vec<Series> {

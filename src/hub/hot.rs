@@ -31,6 +31,11 @@ impl Hot {
         self.flags & flags == flags
     }
 
+    /// True when it gets what comes for it with the next slices.
+    pub(super) fn is_ready(self) -> bool {
+        self.flags & (OPEN | HELD | WAITS) == OPEN
+    }
+
     /// True when one of these flags is set.
     pub(super) fn is_any(self, flags: u8) -> bool {
         self.flags & flags != 0

@@ -10,6 +10,7 @@
 use super::outbox::Part;
 use crate::id::ChannelKey;
 use crate::protocol::frame::Block;
+use smallvec::{SmallVec, smallvec};
 use std::collections::VecDeque;
 
 /// A sequence of frames; [`EMPTY`] has none.
@@ -113,11 +114,13 @@ impl Lists {
     }
 
     /// The sequence `list` followed by `block`. `frame` identifies the block, so that equal sequences share a node.
+    #[inline]
     pub fn append(&mut self, list: List, frame: u64, source: Source, block: &Block) -> List {
         let known = if list == EMPTY { self.root_child } else { self.at(list).last_child };
-        if known.0 == frame && known.1 != EMPTY {
-            return known.1;
-        }
+        if known.0 == frame && known.1 != EMPTY { known.1 } else { self.grow(list, frame, source, block) }
+    }
+
+    fn grow(&mut self, list: List, frame: u64, source: Source, block: &Block) -> List {
         let bytes = block.len() + self.bytes(list);
         let is_apart = source.is_kept() || self.is_apart(list);
         let (parent, block, last_child) = (list, block.clone(), (0, EMPTY));
@@ -132,22 +135,26 @@ impl Lists {
         child
     }
 
-    /// The blocks to send for `list`, one when they could be joined.
-    pub fn blocks(&mut self, list: List, mut each: impl FnMut(&Block)) {
+    /// The block to send for `list`, when it is one and made.
+    #[inline]
+    pub fn ready(&self, list: List) -> Option<&Block> {
         let node = self.at(list);
-        if node.parent == EMPTY {
-            return each(&node.block);
+        if node.parent == EMPTY { Some(&node.block) } else { node.joined.as_ref() }
+    }
+
+    /// The blocks to send for `list`, one when they could be joined.
+    pub fn blocks(&mut self, list: List) -> SmallVec<[Block; 1]> {
+        if let Some(block) = self.ready(list) {
+            return smallvec![block.clone()];
         }
-        if node.joined.is_none() {
-            let (parts, bytes) = (self.path(list), node.bytes);
-            if bytes > JOINED_BYTES_MAX {
-                return parts.iter().for_each(|part| each(&part.block));
-            }
-            let pieces: Vec<&[u8]> = parts.iter().map(|part| &part.block[..]).collect();
-            let place = self.place(list);
-            self.nodes[place].joined = Some(Block::joined(&pieces));
+        let (parts, bytes) = (self.path(list), self.at(list).bytes);
+        if bytes > JOINED_BYTES_MAX {
+            return parts.into_iter().map(|part| part.block).collect();
         }
-        each(self.at(list).joined.as_ref().unwrap_or(&self.at(list).block));
+        let pieces: Vec<&[u8]> = parts.iter().map(|part| &part.block[..]).collect();
+        let (place, joined) = (self.place(list), Block::joined(&pieces));
+        self.nodes[place].joined = Some(joined.clone());
+        smallvec![joined]
     }
 
     /// True when what has to wait of the sequence waits in its parts.
@@ -183,7 +190,7 @@ mod tests {
 
     fn bytes(lists: &mut Lists, list: List) -> Vec<u8> {
         let mut all = Vec::new();
-        lists.blocks(list, |b| all.extend_from_slice(b));
+        lists.blocks(list).iter().for_each(|b| all.extend_from_slice(b));
         all
     }
 
@@ -229,11 +236,7 @@ mod tests {
         let (mut lists, big) = (Lists::default(), Block::from(vec![0; JOINED_BYTES_MAX]));
         let first = lists.append(EMPTY, 1, Source::NONE, &big);
         let both = lists.append(first, 2, Source::NONE, &big);
-        let mut count = 0;
-        lists.blocks(both, |b| {
-            assert_eq!(b.len(), JOINED_BYTES_MAX);
-            count += 1;
-        });
-        assert_eq!(count, 2);
+        let lengths: Vec<usize> = lists.blocks(both).iter().map(|b| b.len()).collect();
+        assert_eq!(lengths, [JOINED_BYTES_MAX; 2]);
     }
 }

@@ -195,7 +195,15 @@ impl Output {
         let start = (frame.wrapping_mul(0x9E37_79B9_7F4A_7C15) % (audience.len().max(1) as u64)) as usize;
         let (tail, head) = audience.split_at(start);
         for &index in head.iter().chain(tail) {
-            if self.hot[index as usize].is(HELD) {
+            let hot = &mut self.hot[index as usize];
+            if matches!(way, Way::Bulk) && hot.is_ready() {
+                // As `mark` does it; this is nearly everybody.
+                if !hot.is_any(BULK | EXPRESS) {
+                    hot.set(BULK);
+                    self.next.push(index);
+                }
+                hot.list = self.lists.append(hot.list, frame, source, block);
+            } else if hot.is(HELD) {
                 self.keep(index, frame, source, block);
             } else {
                 self.mark(index, frame, source, block, way);
@@ -382,49 +390,75 @@ impl Output {
         let hot = &mut self.hot[index as usize];
         hot.clear(flag);
         let list = std::mem::replace(&mut hot.list, EMPTY);
-        if list != EMPTY && hot.is(OPEN) {
-            self.write(index, list, sink, counters);
+        if list == EMPTY || !hot.is(OPEN) {
+            return;
+        }
+        // Nearly everybody: one block, and nothing to do when it is with the kernel.
+        let Some(block) = self.lists.ready(list).filter(|_| !hot.is_any(BLOCKED | NOTIFY)) else {
+            return self.write(index, list, sink, counters);
+        };
+        counters.writes.add(1);
+        match sink.send(index, block) {
+            Sent::Bytes(n) => counters.bytes_sent.add(n as u64),
+            Sent::Full(n) => {
+                let part = Part { block: block.clone(), frame: 0, source: Source::NONE };
+                self.block(index, part, n, sink, counters);
+                self.begin_block(index, list, n);
+                self.settle(index, false);
+            }
+            Sent::Broken => self.settle(index, true),
         }
     }
 
+    /// The socket is full; what it did not take of a block waits.
+    fn block(&mut self, index: u32, part: Part, sent: usize, sink: &mut impl Sink, counters: &Counters) {
+        counters.bytes_sent.add(sent as u64);
+        counters.short_writes.add(1);
+        self.hot[index as usize].set(BLOCKED);
+        let outbox = self.outboxes[index as usize].insert(Box::new(Outbox::new(sink.unsent(index))));
+        outbox.extend(vec![part], sent);
+        sink.watch(index);
+    }
+
+    /// A connection has become blocked while `list` was written, of which so many bytes are sent.
+    fn begin_block(&mut self, index: u32, list: List, sent: usize) {
+        self.notices.push(Notice::Blocked(index));
+        self.wait_apart(index, list, sent);
+    }
+
+    /// Writes what takes more than one step.
     fn write(&mut self, index: u32, list: List, sink: &mut impl Sink, counters: &Counters) {
-        let hot = &mut self.hot[index as usize];
-        let outbox = &mut self.outboxes[index as usize];
         if self.lists.is_apart(list)
-            && let Some(outbox) = outbox
+            && let Some(outbox) = &mut self.outboxes[index as usize]
         {
             outbox.extend(self.lists.path(list), 0);
             return self.settle(index, false);
         }
-        let (mut broken, was_blocked, mut sent) = (false, hot.is(BLOCKED), 0);
-        self.lists.blocks(list, |block| {
-            if broken {
-                return;
-            }
-            if let Some(outbox) = outbox {
-                return outbox.push(Part { block: block.clone(), frame: 0, source: Source::NONE }, 0);
+        let (mut broken, was_blocked, mut sent) = (false, self.is_blocked(index), 0);
+        for block in self.lists.blocks(list) {
+            let part = |block| Part { block, frame: 0, source: Source::NONE };
+            if let Some(outbox) = &mut self.outboxes[index as usize] {
+                outbox.push(part(block), 0);
+                continue;
             }
             counters.writes.add(1);
-            match sink.send(index, block) {
+            match sink.send(index, &block) {
                 Sent::Bytes(n) => {
                     counters.bytes_sent.add(n as u64);
                     sent += n;
                 }
                 Sent::Full(n) => {
-                    counters.bytes_sent.add(n as u64);
-                    counters.short_writes.add(1);
-                    hot.set(BLOCKED);
                     sent += n;
-                    let outbox = outbox.insert(Box::new(Outbox::new(sink.unsent(index))));
-                    outbox.extend(vec![Part { block: block.clone(), frame: 0, source: Source::NONE }], n);
-                    sink.watch(index);
+                    self.block(index, part(block), n, sink, counters);
                 }
-                Sent::Broken => broken = true,
+                Sent::Broken => {
+                    broken = true;
+                    break;
+                }
             }
-        });
-        if hot.is(BLOCKED) && !was_blocked {
-            self.notices.push(Notice::Blocked(index));
-            self.wait_apart(index, list, sent);
+        }
+        if self.is_blocked(index) && !was_blocked {
+            self.begin_block(index, list, sent);
         }
         self.settle(index, broken);
     }

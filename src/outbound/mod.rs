@@ -15,6 +15,7 @@ use crate::id::{Core, Ticket};
 use crate::limits;
 use crate::runtime::clocks::Clock;
 use crate::runtime::mesh;
+use crate::runtime::spread::Mail;
 use crate::runtime::turn::Outlet;
 use crate::session::outside::{Answer, Ask};
 use crate::shard::Message;
@@ -34,7 +35,7 @@ enum Event {
 /// The way back to the cores.
 #[derive(Clone)]
 struct Answers {
-    cores: mesh::Outside<Message>,
+    cores: mesh::Outside<Mail>,
     open: Arc<AtomicUsize>,
 }
 
@@ -60,7 +61,7 @@ struct Side {
 ///
 /// # Errors
 /// No thread, or no descriptors for its runtime.
-pub fn start(cores: mesh::Outside<Message>, clock: Clock, options: Options) -> Result<Outlet, String> {
+pub fn start(cores: mesh::Outside<Mail>, clock: Clock, options: Options) -> Result<Outlet, String> {
     let failed = |e: std::io::Error| format!("the thread for outgoing requests cannot be started: {e}");
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -2,8 +2,9 @@
 
 use super::clocks::Clock;
 use super::mesh::{self, Bell, Outside, Port};
+use super::spread::{Mail, Spread};
 use super::turn::{Driver, Listener, Outlet, Report};
-use crate::shard::{Message, Shard};
+use crate::shard::Shard;
 use crossbeam_channel::Sender;
 use glommio::{ExecutorJoinHandle, LocalExecutorBuilder, Placement};
 use std::sync::Arc;
@@ -18,7 +19,9 @@ pub struct CoreParts {
     /// The CPU it is pinned to.
     pub cpu: usize,
     /// Its end of the mesh.
-    pub port: Port<Message>,
+    pub port: Port<Mail>,
+    /// How connections are dealt to cores.
+    pub spread: Spread,
     /// Its listening sockets.
     pub listeners: Vec<Listener>,
     /// Its way to the side thread.
@@ -40,11 +43,10 @@ pub fn start(
     reports: Sender<Report>,
     make: impl FnOnce() -> Shard + Send + 'static,
 ) -> Result<ExecutorJoinHandle<()>, String> {
-    let CoreParts { cpu, port, listeners, outlet, connections_max } = parts;
-    let name = format!("core-{}", port.me().0);
+    let (cpu, name) = (parts.cpu, format!("core-{}", parts.port.me().0));
     let run = move || async move {
         let _guard = EndOnPanic;
-        let driver = Driver::new(port, make(), listeners, clock, reports, outlet, connections_max);
+        let driver = Driver::new(parts, make(), clock, reports);
         let ended = match driver {
             Ok(driver) => driver.run().await,
             Err(e) => Err(e),
@@ -79,7 +81,7 @@ impl Drop for EndOnPanic {
 /// A core that stands still without having said that it parks is woken at once. One that says that it parks is woken
 /// once a second: glommio can strand the driver right after its wait has ended, when the word still stands and
 /// nothing else would come.
-pub fn watch(outside: &Outside<Message>) -> std::io::Result<()> {
+pub fn watch(outside: &Outside<Mail>) -> std::io::Result<()> {
     let bells = outside.bells().clone();
     std::thread::Builder::new().name("watchdog".into()).spawn(move || watch_bells(&bells))?;
     Ok(())

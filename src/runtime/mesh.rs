@@ -74,16 +74,21 @@ pub struct Port<M> {
 }
 
 /// Sends to all cores from a thread that is none of them (signals).
-#[derive(Clone)]
 pub struct Outside<M> {
     bells: Arc<[Bell]>,
     senders: Vec<Sender<M>>,
 }
 
+impl<M> Clone for Outside<M> {
+    fn clone(&self) -> Outside<M> {
+        Outside { bells: self.bells.clone(), senders: self.senders.clone() }
+    }
+}
+
 impl<M> Outside<M> {
     /// Waits for room in the core's queue; false when the core has ended.
-    pub fn send(&self, core: usize, message: M) -> bool {
-        let sent = self.senders[core].send(message).is_ok();
+    pub fn send(&self, core: usize, message: impl Into<M>) -> bool {
+        let sent = self.senders[core].send(message.into()).is_ok();
         self.bells[core].ring();
         sent
     }

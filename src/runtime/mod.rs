@@ -12,6 +12,7 @@ pub mod probe;
 pub mod ring;
 pub mod shutdown;
 pub mod socket;
+pub mod spread;
 pub mod stream;
 pub mod tls;
 pub mod turn;

@@ -1,6 +1,7 @@
 //! Signals, and the orderly end of all cores.
 
 use super::mesh::Outside;
+use super::spread::Mail;
 use super::turn::Report;
 use crate::shard::Message;
 use crossbeam_channel::{Receiver, Sender, unbounded};
@@ -53,7 +54,7 @@ pub fn signals() -> std::io::Result<Receiver<Wish>> {
 }
 
 /// Stops all cores: first none takes new work and all answer what is in flight, then all tell their clients.
-pub fn stop(cores: &Outside<Message>, reports: &Receiver<Report>, timeout: Duration) -> End {
+pub fn stop(cores: &Outside<Mail>, reports: &Receiver<Report>, timeout: Duration) -> End {
     let until = Instant::now() + timeout;
     for (message, expected) in [(Message::Stop, is_quiet as fn(&Report) -> bool), (Message::End, is_done)] {
         for core in 0..cores.cores() {

@@ -9,9 +9,11 @@
 
 use super::certificates::Encryption;
 use super::clocks::Clock;
+use super::launch::CoreParts;
 use super::mesh::Port;
 use super::ring::{Completion, Op, Ring};
 use super::socket::{self, Sockets};
+use super::spread::{Mail, Spread};
 use super::stream::Sleep;
 use super::tls::Flow;
 use crate::clock::{Mono, Now};
@@ -65,8 +67,11 @@ pub type Outlet = Arc<dyn Fn(Core, Ticket, Ask) -> bool + Send + Sync>;
 pub struct Driver {
     ring: Ring,
     sockets: Sockets,
-    port: Port<Message>,
+    port: Port<Mail>,
     shard: Shard,
+    spread: Spread,
+    /// By place of the socket: the listener that it came by.
+    came_by: Vec<u32>,
     counters: Arc<Counters>,
     listeners: Vec<Listener>,
     /// What the bytes of an encrypted connection mean, while they are handled.
@@ -93,15 +98,8 @@ impl Driver {
     ///
     /// # Errors
     /// The ring was refused.
-    pub fn new(
-        port: Port<Message>,
-        shard: Shard,
-        listeners: Vec<Listener>,
-        clock: Clock,
-        reports: Sender<Report>,
-        outlet: Outlet,
-        connections_max: usize,
-    ) -> std::io::Result<Driver> {
+    pub fn new(parts: CoreParts, shard: Shard, clock: Clock, reports: Sender<Report>) -> std::io::Result<Driver> {
+        let CoreParts { port, spread, listeners, outlet, connections_max, .. } = parts;
         let mut ring = Ring::new(port.bell().doorbell.as_raw_fd())?;
         for (index, listener) in listeners.iter().enumerate() {
             ring.accept(listener.socket.as_raw_fd(), index as u32);
@@ -112,6 +110,8 @@ impl Driver {
             counters: shard.counters().clone(),
             port,
             shard,
+            spread,
+            came_by: Vec::new(),
             listeners,
             plaintext: Vec::new(),
             accept_again: Vec::new(),
@@ -215,8 +215,11 @@ impl Driver {
     fn inbox(&mut self, now: Now) -> bool {
         let count = self.inbox_due.min(limits::INBOX_PER_TURN);
         for _ in 0..count {
-            let Some(message) = self.port.receive() else { break };
-            self.shard.handle(now, Event::Message(message));
+            match self.port.receive() {
+                Some(Mail::Message(message)) => self.shard.handle(now, Event::Message(message)),
+                Some(Mail::Connection { listener, descriptor }) => self.admit(now, listener, descriptor),
+                None => break,
+            }
             self.perform();
         }
         self.inbox_due -= count;
@@ -258,11 +261,12 @@ impl Driver {
         let listener = completion.slot.index;
         if completion.result >= 0 {
             let descriptor = socket::adopt(completion.result);
-            if self.sockets.len() < self.connections_max && !self.listeners.is_empty() {
-                self.open(now, listener, descriptor);
+            let core = self.spread.take(self.port.me(), listener);
+            if core == self.port.me() {
+                self.admit(now, listener, descriptor);
             } else {
-                // Closed by dropping: the client sees the end of the stream at once instead of silence.
-                self.counters.connections_refused.add(1);
+                self.counters.connections_handed_over.add(1);
+                self.send(core, Mail::Connection { listener, descriptor });
             }
         } else if completion.result != -libc::ECANCELED {
             self.accept_failed(listener);
@@ -274,16 +278,26 @@ impl Driver {
         }
     }
 
-    fn open(&mut self, now: Now, listener: u32, descriptor: OwnedFd) {
-        let listener = &self.listeners[listener as usize];
-        let slot = match &listener.tls {
-            None => self.sockets.open(descriptor),
-            Some(encryption) => match encryption.connection() {
-                Some(tls) => self.sockets.open_tls(descriptor, tls),
-                None => return self.counters.tls_errors.add(1),
-            },
+    /// Takes a connection in that was accepted here or on another core. It is refused by dropping its descriptor: the client
+    /// sees the end of the stream at once instead of silence.
+    fn admit(&mut self, now: Now, listener: u32, descriptor: OwnedFd) {
+        let has_room = self.sockets.len() < self.connections_max;
+        let Some(found) = self.listeners.get(listener as usize).filter(|_| has_room) else {
+            self.counters.connections_refused.add(1);
+            return self.spread.give_back(self.port.me(), listener);
         };
-        self.shard.handle(now, Event::Opened { slot, door: listener.door.clone() });
+        let slot = match found.tls.as_ref().map(|encryption| encryption.connection()) {
+            None => self.sockets.open(descriptor),
+            Some(Some(tls)) => self.sockets.open_tls(descriptor, tls),
+            Some(None) => {
+                self.counters.tls_errors.add(1);
+                return self.spread.give_back(self.port.me(), listener);
+            }
+        };
+        let place = slot.index as usize;
+        self.came_by.resize(self.came_by.len().max(place + 1), 0);
+        self.came_by[place] = listener;
+        self.shard.handle(now, Event::Opened { slot, door: found.door.clone() });
     }
 
     /// No descriptor is left: the spare one takes the oldest waiting client in and closes it, so that it is told.
@@ -360,11 +374,7 @@ impl Driver {
     fn perform(&mut self) {
         while let Some(effect) = self.shard.poll_effect() {
             match effect {
-                Effect::Send(core, message) => {
-                    if self.port.send(core, message) {
-                        self.counters.mesh_spilled.add(1);
-                    }
-                }
+                Effect::Send(core, message) => self.send(core, message.into()),
                 Effect::Outside(ticket, ask) => self.ask_outside(ticket, ask),
                 Effect::Close(slot) => self.close(slot),
                 Effect::ShutdownWrite(slot) => self.sockets.shutdown_write(slot),
@@ -380,6 +390,12 @@ impl Driver {
         }
     }
 
+    fn send(&mut self, core: Core, mail: Mail) {
+        if self.port.send(core, mail) {
+            self.counters.mesh_spilled.add(1);
+        }
+    }
+
     /// A question that finds no room is answered at once.
     fn ask_outside(&mut self, ticket: Ticket, ask: Ask) {
         if !(self.outlet)(self.port.me(), ticket, ask) {
@@ -389,6 +405,9 @@ impl Driver {
     }
 
     fn close(&mut self, slot: Slot) {
+        if self.sockets.is_open(slot) {
+            self.spread.give_back(self.port.me(), self.came_by[slot.index as usize]);
+        }
         self.sockets.close(slot, &mut self.ring);
     }
 

@@ -11,6 +11,7 @@ mod delivery;
 mod jwks;
 mod limits;
 mod sole;
+mod spread;
 mod start;
 mod stop;
 mod storm;
