@@ -68,7 +68,7 @@ proto: ## generates src/proto from proto/
 	UPDATE=1 $(CARGO) test --quiet --test proto_fresh
 
 docs: options ## generates docs/options.md and docs/compatibility.md
-	UPDATE=1 $(CARGO) test --quiet --test compatibility
+	UPDATE=1 $(CARGO) test --quiet --test compatibility --test mesh_table
 
 options: ## generates docs/options.md from the option table
 	UPDATE=1 $(CARGO) test --quiet --test options_table

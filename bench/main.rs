@@ -83,7 +83,7 @@ fn main() {
         cpus.set(1);
         cpus
     });
-    let scale = Scale { seconds: if options.quick { 1.0 } else { 2.5 } };
+    let scale = Scale { seconds: if options.quick { 0.7 } else { 2.0 } };
     println!("server on CPU 0, load on CPU 1, {} rounds of {} s, 150-byte payloads", options.rounds, scale.seconds);
     let wanted = scenarios(options.quick).into_iter().filter(|scenario| scenario.name().contains(&options.only));
     let rows: Vec<Row> = wanted.map(|scenario| measure(scenario, &options, scale)).collect();
@@ -106,7 +106,7 @@ fn measure(scenario: Scenario, options: &Options, scale: Scale) -> Row {
             plain.push(yardstick.run(&Server::corecast(1), scale));
         }
         ours.push(scenario.run(&Server::corecast(1), scale));
-        if scenario.has_two_cores() {
+        if scenario.has_two_cores() && !options.quick {
             two.push(scenario.run(&Server::corecast(2), scale));
         }
         if let Some(other) = options.peer.as_ref().filter(|peer| scenario.has_peer(!peer.grpc.is_empty())) {

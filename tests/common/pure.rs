@@ -34,6 +34,11 @@ pub struct Wire {
     is_watched: bool,
 }
 
+/// The time at which every world begins.
+pub fn begin() -> Now {
+    Now { mono: Mono(0), wall: UnixMillis(START_UNIX * 1000) }
+}
+
 pub struct Pure {
     pub shards: Vec<Shard>,
     wires: Vec<Wire>,
@@ -86,7 +91,7 @@ impl Pure {
             placement: Placement::new(1, cores),
             settings: settings.clone(),
         });
-        let now = Now { mono: Mono(0), wall: UnixMillis(START_UNIX * 1000) };
+        let now = begin();
         let shard = |core| Shard::new(Core(core), shared.clone(), policy.clone(), u64::from(core), now);
         let door = Door::Http(Arc::new(Routes::new(settings, Scope::All)));
         Pure {
@@ -98,6 +103,11 @@ impl Pure {
             mesh: None,
             loses: Box::new(|_| false),
         }
+    }
+
+    /// The way in to all endpoints.
+    pub fn door(&self) -> Door {
+        self.door.clone()
     }
 
     /// Messages between cores wait from now on until they are let go.
