@@ -164,7 +164,9 @@ impl Registry {
         let is_ready =
             |(feed, waiting): &mut (Feed, Waiting)| waiting.ticket.is_none() && channel.asked_by(*feed) <= answered;
         let ready: Vec<Waiting> = waiting.extract_if(.., is_ready).map(|(_, waiting)| waiting).collect();
-        channel.waiting = waiting;
+        if !waiting.is_empty() {
+            channel.waiting = waiting;
+        }
         (!ready.is_empty()).then_some((key, ready))
     }
 

@@ -146,7 +146,7 @@ impl Session {
                 is_server_side: true,
             };
             arrivals.extend(self.arrival(&subscription));
-            self.subscriptions.push(subscription);
+            self.add(subscription);
             let mut result = SubscribeResult { data: sub.granted.data, ..SubscribeResult::default() };
             result.was_recovering = sub.since.is_some();
             result.delta = sub.features.delta;

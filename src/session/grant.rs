@@ -101,7 +101,7 @@ impl Session {
             is_server_side: true,
         };
         let arrival = self.arrival(&subscription).map(Box::new);
-        self.subscriptions.push(subscription);
+        self.add(subscription);
         let mut body = Subscribe { data: grant.data.clone(), ..Subscribe::default() };
         if let Some(entered) = joined.entered
             && let Some(top) = entered.top

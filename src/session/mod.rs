@@ -267,12 +267,20 @@ impl Session {
         }
     }
 
+    /// Most connections have few subscriptions, so no room is made for others.
+    fn add(&mut self, subscription: Subscription) {
+        if self.subscriptions.len() == self.subscriptions.capacity() {
+            self.subscriptions.reserve_exact(1 + self.subscriptions.len() / 2);
+        }
+        self.subscriptions.push(subscription);
+    }
+
     /// What is due at `cx.now`; call it until it returns [`Flow::Nothing`].
     pub fn expire(&mut self, cx: &mut Context<'_>) -> Flow {
         match self.expired_subscription(cx.now.mono) {
             Some(subscription) if subscription.is_server_side => {
                 // It goes with the connection, and until then it is one of its subscriptions.
-                self.subscriptions.push(subscription);
+                self.add(subscription);
                 Flow::Disconnect(Disconnect::SUBSCRIPTION_EXPIRED)
             }
             Some(subscription) => Flow::Ended(subscription, Unsubscribe::EXPIRED),

@@ -167,7 +167,7 @@ impl Session {
             is_server_side: false,
         };
         let arrival = self.arrival(&subscription).map(Box::new);
-        self.subscriptions.push(subscription);
+        self.add(subscription);
         let mut result = SubscribeResult {
             data: subscribing.data,
             was_recovering: subscribing.since.is_some(),
