@@ -7,8 +7,8 @@ use corecast::auth::{KeyCache, Verifier};
 use corecast::clock::Mono;
 use corecast::config::settings::Token;
 use corecast::counters::Counters;
-use corecast::hub::Output;
 use corecast::hub::lists::Source;
+use corecast::hub::{Output, Way};
 use corecast::id::Slot;
 use corecast::limits::WRITES_PER_SLICE;
 use corecast::proto::client::{Command, Publication, PublishRequest};
@@ -136,7 +136,7 @@ fn fan_out(burst: usize, bursts: usize) -> Work {
         for _ in 0..bursts {
             for block in &blocks {
                 let frame = output.frame_id();
-                output.broadcast(&audience, frame, Source::NONE, block, std::time::Duration::ZERO);
+                output.broadcast(&audience, frame, Source::NONE, block, Way::Bulk);
             }
             while output.flush(WRITES_PER_SLICE, &mut drain, &counters) {}
         }

@@ -66,9 +66,15 @@ fn to_json(rows: &[Row], conditions: &Conditions) -> Value {
     let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     json!({
         "version": env!("CARGO_PKG_VERSION"), "kernel": kernel.trim(), "rounds": conditions.rounds,
-        "seconds": conditions.seconds, "quick": conditions.quick, "peer": conditions.peer,
+        "seconds": conditions.seconds, "quick": conditions.quick, "peer": conditions.peer.as_deref().map(without_folder),
         "rows": rows.iter().map(row).collect::<Vec<_>>(),
     })
+}
+
+/// A command without the place of its program, which is the reader's own.
+fn without_folder(command: &str) -> &str {
+    let end = command.find(' ').unwrap_or(command.len());
+    command[..end].rfind('/').map_or(command, |slash| &command[slash + 1..])
 }
 
 /// CPU per unit of all rows above, latency percentiles of the fan-out rows below.

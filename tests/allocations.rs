@@ -9,7 +9,7 @@ use common::pure::Pure;
 use common::ws::{self, Peer};
 use corecast::counters::Counters;
 use corecast::hub::lists::Source;
-use corecast::hub::{Output, Sent, Sink};
+use corecast::hub::{Output, Sent, Sink, Way};
 use corecast::id::Slot;
 use corecast::proto::client::{Command, ConnectRequest, SubscribeRequest};
 use corecast::proto::json;
@@ -19,7 +19,6 @@ use corecast::wire::websocket::Opcode;
 use prost::Message;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
-use std::time::Duration;
 
 struct Counting;
 
@@ -67,7 +66,7 @@ fn burst(subscribers: u32, k: usize) -> (usize, usize) {
         let (allocations, writes) = (ALLOCATIONS.get(), sink.0);
         blocks.iter().for_each(|block| {
             let frame = output.frame_id();
-            output.broadcast(&audience, frame, Source::NONE, block, Duration::ZERO);
+            output.broadcast(&audience, frame, Source::NONE, block, Way::Bulk);
         });
         while output.flush(64, &mut sink, &counters) {}
         measured = (ALLOCATIONS.get() - allocations, sink.0 - writes);

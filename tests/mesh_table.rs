@@ -190,11 +190,11 @@ impl World {
         let fields = format!("Host: t\r\nX-API-Key: k\r\nContent-Length: {}", body.len());
         let request = format!("POST /api/{method} HTTP/1.1\r\n{fields}\r\n\r\n{body}");
         self.costs = Costs::default();
-        let answered = |world: &World| -> u64 { world.sum(|counters| counters.publications_received.get()) };
-        let before = answered(self);
+        let handed_out = |world: &World| -> u64 { world.sum(|counters| counters.publications_received.get()) };
+        let before = handed_out(self);
         let publisher = self.publisher;
         self.receive(0, publisher, request.into_bytes());
-        assert_eq!(answered(self) - before, count as u64, "all are handed out");
+        assert_eq!(handed_out(self) - before, count as u64, "all are handed out");
         self.costs
     }
 

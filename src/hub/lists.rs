@@ -10,7 +10,6 @@
 use super::outbox::Part;
 use crate::id::ChannelKey;
 use crate::protocol::frame::Block;
-use smallvec::{SmallVec, smallvec};
 use std::collections::VecDeque;
 
 /// A sequence of frames; [`EMPTY`] has none.
@@ -19,7 +18,7 @@ pub type List = u32;
 /// Nothing to send.
 pub const EMPTY: List = 0;
 
-/// Longer sequences are sent frame by frame: joining them would cost more than the calls it saves.
+/// Longer sequences are not joined for all who get them: they wait, and each socket gets them in several calls.
 const JOINED_BYTES_MAX: usize = 128 << 10;
 
 /// Where a block can be read again, so that it may be taken out of what waits.
@@ -142,23 +141,34 @@ impl Lists {
         if node.parent == EMPTY { Some(&node.block) } else { node.joined.as_ref() }
     }
 
-    /// The blocks to send for `list`, one when they could be joined.
-    pub fn blocks(&mut self, list: List) -> SmallVec<[Block; 1]> {
-        if let Some(block) = self.ready(list) {
-            return smallvec![block.clone()];
+    /// Makes the one block to send for `list`; false when it would be too long.
+    pub fn join(&mut self, list: List) -> bool {
+        if self.ready(list).is_some() {
+            return true;
         }
-        let (parts, bytes) = (self.path(list), self.at(list).bytes);
-        if bytes > JOINED_BYTES_MAX {
-            return parts.into_iter().map(|part| part.block).collect();
+        if self.at(list).bytes > JOINED_BYTES_MAX {
+            return false;
         }
+        let parts = self.path(list);
         let pieces: Vec<&[u8]> = parts.iter().map(|part| &part.block[..]).collect();
-        let (place, joined) = (self.place(list), Block::joined(&pieces));
-        self.nodes[place].joined = Some(joined.clone());
-        smallvec![joined]
+        let place = self.place(list);
+        self.nodes[place].joined = Some(Block::joined(&pieces));
+        true
+    }
+
+    /// What waits where `list` cannot be sent: the one block that all such sockets share, unless some of it can be read again.
+    pub fn parts(&mut self, list: List) -> Vec<Part> {
+        if !self.is_apart(list)
+            && self.join(list)
+            && let Some(block) = self.ready(list)
+        {
+            return vec![Part { block: block.clone(), frame: 0, source: Source::NONE }];
+        }
+        self.path(list)
     }
 
     /// True when what has to wait of the sequence waits in its parts.
-    pub fn is_apart(&self, list: List) -> bool {
+    fn is_apart(&self, list: List) -> bool {
         list != EMPTY && self.at(list).is_apart
     }
 
@@ -189,9 +199,8 @@ mod tests {
     use super::*;
 
     fn bytes(lists: &mut Lists, list: List) -> Vec<u8> {
-        let mut all = Vec::new();
-        lists.blocks(list).iter().for_each(|b| all.extend_from_slice(b));
-        all
+        assert!(lists.join(list));
+        lists.ready(list).expect("joined").to_vec()
     }
 
     fn block(text: &str) -> Block {
@@ -232,11 +241,12 @@ mod tests {
     }
 
     #[test]
-    fn a_long_sequence_is_handed_out_block_by_block() {
+    fn a_long_sequence_is_not_joined() {
         let (mut lists, big) = (Lists::default(), Block::from(vec![0; JOINED_BYTES_MAX]));
         let first = lists.append(EMPTY, 1, Source::NONE, &big);
         let both = lists.append(first, 2, Source::NONE, &big);
-        let lengths: Vec<usize> = lists.blocks(both).iter().map(|b| b.len()).collect();
+        assert!(lists.join(first) && !lists.join(both));
+        let lengths: Vec<usize> = lists.parts(both).iter().map(|part| part.block.len()).collect();
         assert_eq!(lengths, [JOINED_BYTES_MAX; 2]);
     }
 }

@@ -14,6 +14,6 @@ pub mod registry;
 pub mod tracked;
 pub mod users;
 
-pub use output::{Output, Sent, Sink};
+pub use output::{Output, Sent, Sink, Way};
 pub use registry::Registry;
 pub use users::Users;

@@ -10,7 +10,8 @@
 //! Invariants: a connection whose list is not empty stands in `express`, in `next`, in the unwritten part of `pass` or among
 //! those who wait; in each of the first two kinds once;
 //! a connection with an outbox is blocked and is written to by [`Output::writable`] alone. An empty outbox waits for bytes
-//! that its sink has taken and not sent yet. Marking allocates nothing.
+//! that its sink has taken and not sent yet. Marking allocates nothing. A visit and a [`Output::writable`] are one call of the
+//! sink at most.
 //!
 //! **Waiting.** A connection that is marked with a delay is put into `next` only when that is over, or as soon as something
 //! comes for it that does not wait. Its list may be older than the pass, so lists live as long as one of their floors says.
@@ -75,14 +76,25 @@ pub enum Notice {
 }
 
 /// When a marked connection is written to.
-#[derive(Clone, Copy)]
-enum Way {
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Way {
     /// Ahead of the bulk.
     Express,
     /// With the next pass.
     Bulk,
     /// After so long, or with what comes in another way.
     Wait(Duration),
+}
+
+impl Way {
+    /// For what goes to so many connections of this core and may wait so long for more.
+    pub fn to(connections: usize, delay: Duration) -> Way {
+        match connections {
+            _ if !delay.is_zero() => Way::Wait(delay),
+            0..=limits::EXPRESS_AUDIENCE => Way::Express,
+            _ => Way::Bulk,
+        }
+    }
 }
 
 /// What was broadcast to a held connection, with its frame identities.
@@ -185,18 +197,13 @@ impl Output {
     }
 
     /// Marks a whole audience, from a rotating start so that nobody is always last.
-    /// `frame` identifies the block, as [`Output::frame_id`] gave it. `delay`: how long it may wait for more.
-    pub fn broadcast(&mut self, audience: &[u32], frame: u64, source: Source, block: &Block, delay: Duration) {
-        let way = match audience.len() {
-            _ if !delay.is_zero() => Way::Wait(delay),
-            0..=limits::EXPRESS_AUDIENCE => Way::Express,
-            _ => Way::Bulk,
-        };
+    /// `frame` identifies the block, as [`Output::frame_id`] gave it.
+    pub fn broadcast(&mut self, audience: &[u32], frame: u64, source: Source, block: &Block, way: Way) {
         let start = (frame.wrapping_mul(0x9E37_79B9_7F4A_7C15) % (audience.len().max(1) as u64)) as usize;
         let (tail, head) = audience.split_at(start);
         for &index in head.iter().chain(tail) {
             let hot = &mut self.hot[index as usize];
-            if matches!(way, Way::Bulk) && hot.is_ready() {
+            if way == Way::Bulk && hot.is_ready() {
                 // As `mark` does it; this is nearly everybody.
                 if !hot.is_any(BULK | EXPRESS) {
                     hot.set(BULK);
@@ -393,109 +400,74 @@ impl Output {
         if list == EMPTY || !hot.is(OPEN) {
             return;
         }
-        // Nearly everybody: one block, and nothing to do when it is with the kernel.
-        let Some(block) = self.lists.ready(list).filter(|_| !hot.is_any(BLOCKED | NOTIFY)) else {
-            return self.write(index, list, sink, counters);
-        };
+        if hot.is(BLOCKED)
+            && let Some(outbox) = &mut self.outboxes[index as usize]
+        {
+            outbox.extend(self.lists.parts(list), 0);
+            return self.settle(index);
+        }
+        if !self.lists.join(list) {
+            return self.wait(index, list, 0, sink);
+        }
+        let Some(block) = self.lists.ready(list) else { return };
         counters.writes.add(1);
         match sink.send(index, block) {
-            Sent::Bytes(n) => counters.bytes_sent.add(n as u64),
-            Sent::Full(n) => {
-                let part = Part { block: block.clone(), frame: 0, source: Source::NONE };
-                self.block(index, part, n, sink, counters);
-                self.begin_block(index, list, n);
-                self.settle(index, false);
+            // Nearly everybody.
+            Sent::Bytes(n) => {
+                counters.bytes_sent.add(n as u64);
+                if hot.is(NOTIFY) {
+                    self.report_drained(index);
+                }
             }
-            Sent::Broken => self.settle(index, true),
+            Sent::Full(n) => {
+                counters.bytes_sent.add(n as u64);
+                counters.short_writes.add(1);
+                self.wait(index, list, n, sink);
+            }
+            Sent::Broken => hot.clear(OPEN),
         }
     }
 
-    /// The socket is full; what it did not take of a block waits.
-    fn block(&mut self, index: u32, part: Part, sent: usize, sink: &mut impl Sink, counters: &Counters) {
-        counters.bytes_sent.add(sent as u64);
-        counters.short_writes.add(1);
+    /// What is left of a list behind so many bytes goes out when its socket says that it has room.
+    fn wait(&mut self, index: u32, list: List, sent: usize, sink: &mut impl Sink) {
         self.hot[index as usize].set(BLOCKED);
         let outbox = self.outboxes[index as usize].insert(Box::new(Outbox::new(sink.unsent(index))));
-        outbox.extend(vec![part], sent);
+        outbox.extend(self.lists.parts(list), sent);
         sink.watch(index);
-    }
-
-    /// A connection has become blocked while `list` was written, of which so many bytes are sent.
-    fn begin_block(&mut self, index: u32, list: List, sent: usize) {
         self.notices.push(Notice::Blocked(index));
-        self.wait_apart(index, list, sent);
+        self.settle(index);
     }
 
-    /// Writes what takes more than one step.
-    fn write(&mut self, index: u32, list: List, sink: &mut impl Sink, counters: &Counters) {
-        if self.lists.is_apart(list)
-            && let Some(outbox) = &mut self.outboxes[index as usize]
-        {
-            outbox.extend(self.lists.path(list), 0);
-            return self.settle(index, false);
-        }
-        let (mut broken, was_blocked, mut sent) = (false, self.is_blocked(index), 0);
-        for block in self.lists.blocks(list) {
-            let part = |block| Part { block, frame: 0, source: Source::NONE };
-            if let Some(outbox) = &mut self.outboxes[index as usize] {
-                outbox.push(part(block), 0);
-                continue;
-            }
-            counters.writes.add(1);
-            match sink.send(index, &block) {
-                Sent::Bytes(n) => {
-                    counters.bytes_sent.add(n as u64);
-                    sent += n;
-                }
-                Sent::Full(n) => {
-                    sent += n;
-                    self.block(index, part(block), n, sink, counters);
-                }
-                Sent::Broken => {
-                    broken = true;
-                    break;
-                }
-            }
-        }
-        if self.is_blocked(index) && !was_blocked {
-            self.begin_block(index, list, sent);
-        }
-        self.settle(index, broken);
-    }
-
-    /// What the kernel did not take of a sequence waits in its parts where some of them can be read again.
-    fn wait_apart(&mut self, index: u32, list: List, sent: usize) {
-        if self.lists.is_apart(list)
-            && let Some(outbox) = &mut self.outboxes[index as usize]
-        {
-            **outbox = Outbox::new(outbox.unsent);
-            outbox.extend(self.lists.path(list), sent);
-        }
-    }
-
-    /// Follows a write: a broken connection waits for nothing, a full one is judged, an idle one may be reported.
-    fn settle(&mut self, index: u32, broken: bool) {
-        let hot = &mut self.hot[index as usize];
-        if broken {
-            hot.clear(OPEN);
-        }
-        if self.outboxes[index as usize].as_ref().is_some_and(|outbox| outbox.bytes() > self.outbox_bytes_max) {
+    /// Judges what waits for a blocked connection.
+    fn settle(&mut self, index: u32) {
+        if self.outbox_bytes(index) > self.outbox_bytes_max {
             self.notices.push(Notice::Slow(index));
-        } else if hot.is(NOTIFY) && !hot.is(BLOCKED) {
-            self.report_drained(index);
         }
     }
 
-    /// The socket takes bytes again: sends what waits, in as few calls as it takes.
+    /// The socket takes bytes again: sends what waits, with one call; the next turn goes on.
     pub fn writable(&mut self, index: u32, sink: &mut impl Sink, counters: &Counters) {
         let place = index as usize;
         if !self.hot.get(place).is_some_and(|hot| hot.is(BLOCKED)) {
             return;
         }
         let mut outbox = self.outboxes[place].take().unwrap_or_default();
-        let is_full = self.send_waiting(index, &mut outbox, sink, counters);
-        if is_full {
-            counters.short_writes.add(1);
+        counters.writes.add(1);
+        // An empty outbox: the sink then sends what it holds.
+        let (n, is_full) = match sink.send(index, outbox.front(&mut self.scratch)) {
+            Sent::Bytes(n) => (n, false),
+            Sent::Full(n) => (n, true),
+            Sent::Broken => {
+                let hot = &mut self.hot[place];
+                hot.clear(OPEN | WAITS | BLOCKED);
+                hot.list = EMPTY;
+                return;
+            }
+        };
+        counters.bytes_sent.add(n as u64);
+        counters.short_writes.add(u64::from(is_full));
+        outbox.advance(n);
+        if is_full || outbox.bytes() > 0 {
             outbox.has_moved = true;
             self.outboxes[place] = Some(outbox);
             return sink.watch(index);
@@ -504,28 +476,6 @@ impl Output {
         hot.clear(BLOCKED);
         if hot.is(NOTIFY) && hot.list == EMPTY {
             self.report_drained(index);
-        }
-    }
-
-    /// Sends the outbox, or nothing if it is empty: the sink then sends what it holds. True when the socket is full.
-    fn send_waiting(&mut self, index: u32, outbox: &mut Outbox, sink: &mut impl Sink, counters: &Counters) -> bool {
-        loop {
-            counters.writes.add(1);
-            let (n, is_full) = match sink.send(index, outbox.front(&mut self.scratch)) {
-                Sent::Bytes(n) => (n, false),
-                Sent::Full(n) => (n, true),
-                Sent::Broken => {
-                    let hot = &mut self.hot[index as usize];
-                    hot.clear(OPEN | WAITS);
-                    hot.list = EMPTY;
-                    return false;
-                }
-            };
-            counters.bytes_sent.add(n as u64);
-            outbox.advance(n);
-            if is_full || outbox.bytes() == 0 {
-                return is_full;
-            }
         }
     }
 

@@ -3,7 +3,8 @@ use proptest::prelude::*;
 
 fn broadcast(output: &mut Output, audience: &[u32], block: &Block) {
     let frame = output.frame_id();
-    output.broadcast(audience, frame, Source::NONE, block, Duration::ZERO);
+    let way = Way::to(audience.len(), Duration::ZERO);
+    output.broadcast(audience, frame, Source::NONE, block, way);
 }
 
 /// A socket layer with room for so many bytes per connection.
@@ -250,7 +251,7 @@ proptest! {
                     serial += 1;
                     let text = format!("({serial})");
                     let (frame, delay) = (output.frame_id(), Duration::from_millis(10 << (index % 2)));
-                    output.broadcast(&[index, 3 - index], frame, Source::NONE, &block(&text), delay);
+                    output.broadcast(&[index, 3 - index], frame, Source::NONE, &block(&text), Way::Wait(delay));
                     [index, 3 - index].iter().for_each(|at| want[*at as usize].extend_from_slice(text.as_bytes()));
                 }
                 4 => {
@@ -332,7 +333,7 @@ fn ms(ms: u64) -> Mono {
 
 fn delayed(output: &mut Output, audience: &[u32], text: &str) {
     let frame = output.frame_id();
-    output.broadcast(audience, frame, Source::NONE, &block(text), DELAY);
+    output.broadcast(audience, frame, Source::NONE, &block(text), Way::Wait(DELAY));
 }
 
 #[test]
@@ -438,4 +439,32 @@ fn lists_of_a_core_that_only_answers_do_not_gather() {
         slice(&mut output, &mut pipes);
         assert!(output.lists.len() <= 20, "those of two slices");
     }
+}
+
+#[test]
+fn each_visit_and_each_resumption_is_one_call() {
+    let (mut output, mut pipes, counters) = (output(1, usize::MAX), Pipes::new(1, usize::MAX / 2), Counters::default());
+    let big = "x".repeat(100 << 10);
+    (0..5).for_each(|_| output.queue(0, &block(&big)));
+    output.flush(64, &mut pipes, &counters);
+    assert_eq!(
+        (pipes.sends, output.outbox_bytes(0)),
+        (0, 5 * big.len()),
+        "too long for one call: it waits for its socket"
+    );
+    for sends in 1..=5 {
+        assert_eq!(pipes.watched.pop(), Some(0), "there is more");
+        output.writable(0, &mut pipes, &counters);
+        assert_eq!((pipes.sends, pipes.got[0].len()), (sends, sends * big.len()));
+        output.check_invariants();
+    }
+    assert!(pipes.watched.is_empty() && !output.is_blocked(0));
+    assert_eq!(counters.short_writes.get(), 0, "it was never full");
+}
+
+#[test]
+fn many_are_the_bulk_and_a_delay_holds_for_few_and_many() {
+    assert_eq!(Way::to(limits::EXPRESS_AUDIENCE, Duration::ZERO), Way::Express);
+    assert_eq!(Way::to(limits::EXPRESS_AUDIENCE + 1, Duration::ZERO), Way::Bulk);
+    assert_eq!(Way::to(1, DELAY), Way::Wait(DELAY));
 }

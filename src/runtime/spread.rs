@@ -7,6 +7,7 @@
 
 use crate::id::Core;
 use crate::shard::Message;
+use smallvec::SmallVec;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -35,7 +36,11 @@ impl From<Message> for Mail {
 pub struct Spread(Arc<[Loads]>);
 
 #[repr(align(64))]
-struct Loads(Box<[AtomicUsize]>);
+struct Loads(SmallVec<[AtomicUsize; LISTENERS]>);
+
+/// Listeners that stand in the line itself; mostly there are one to three.
+const LISTENERS: usize = 6;
+const _: () = assert!(size_of::<Loads>() == 64);
 
 impl Spread {
     /// Nobody has a connection.

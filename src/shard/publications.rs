@@ -8,10 +8,10 @@ use crate::channel::interest::Interest;
 use crate::channel::store::{Appended, Keeping};
 use crate::channel::{Position, rules::Namespace};
 use crate::counters::Counters;
-use crate::hub::Output;
 use crate::hub::audiences::Group;
 use crate::hub::lists::Source;
 use crate::hub::tracked::Tracked;
+use crate::hub::{Output, Way};
 use crate::id::{ChannelKey, Ticket};
 use crate::proto::client::Publication;
 use crate::protocol::code::Disconnect;
@@ -272,12 +272,21 @@ impl Shard {
         for (rendition, rendered) in frames.iter() {
             let Rendered::Frame { block, .. } = rendered else { continue };
             let (feed, frame) = (Feed { rendition, joins: true, delta: false }, self.output.frame_id());
-            let mut broadcast = |audience| self.output.broadcast(audience, frame, Source::NONE, block, frames.delay);
-            broadcast(listeners.audience(feed));
-            broadcast(listeners.audience(Feed { delta: true, ..feed }));
-            listeners.groups().for_each(|group| broadcast(group.audience(feed)));
+            let plain = [listeners.audience(feed), listeners.audience(Feed { delta: true, ..feed })];
+            let filtered = listeners.groups().map(|group| group.audience(feed));
+            let audiences: Audiences<'_> = plain.into_iter().chain(filtered).collect();
+            let way = Way::to(count(&audiences), frames.delay);
+            audiences.iter().for_each(|audience| self.output.broadcast(audience, frame, Source::NONE, block, way));
         }
     }
+}
+
+/// Those who get the same frame: without a filter, with joins and without, and once more for each filter.
+type Audiences<'a> = SmallVec<[&'a [u32]; 8]>;
+
+/// How many connections they are together.
+fn count(audiences: &[&[u32]]) -> usize {
+    audiences.iter().map(|audience| audience.len()).sum()
 }
 
 /// What marks listeners.
@@ -306,14 +315,13 @@ impl Marker<'_> {
     fn mark_all<'b>(&mut self, rendered: &Rendered, audiences: impl Iterator<Item = &'b [u32]>) {
         match rendered {
             Rendered::Frame { block, bytes } => {
-                let frame = self.output.frame_id();
-                for audience in audiences {
-                    let count = audience.len() as u64;
-                    self.counters.deliveries.add(count);
-                    self.counters.messages_sent.add(count);
-                    self.counters.messages_sent_bytes.add(count * u64::from(*bytes));
-                    self.output.broadcast(audience, frame, self.source, block, self.delay);
-                }
+                let (frame, audiences) = (self.output.frame_id(), audiences.collect::<Audiences<'_>>());
+                let count = count(&audiences);
+                self.counters.deliveries.add(count as u64);
+                self.counters.messages_sent.add(count as u64);
+                self.counters.messages_sent_bytes.add(count as u64 * u64::from(*bytes));
+                let way = Way::to(count, self.delay);
+                audiences.iter().for_each(|audience| self.output.broadcast(audience, frame, self.source, block, way));
             }
             Rendered::NotJson => {
                 let verdict = |index: &u32| (*index, Disconnect::INAPPROPRIATE_PROTOCOL);

@@ -151,7 +151,8 @@ impl Pure {
     /// From now on the peer takes only so much more; `None`: anything.
     pub fn limit(&mut self, wire: usize, room: Option<usize>) {
         self.wires[wire].room = room;
-        if room != Some(0) && std::mem::take(&mut self.wires[wire].is_watched) {
+        // One call each time, as long as there is room.
+        while self.wires[wire].room != Some(0) && std::mem::take(&mut self.wires[wire].is_watched) {
             let core = self.wires[wire].core;
             if let Some(slot) = self.wires[wire].slot {
                 self.shards[core].writable(slot, &mut Pipes { wires: &mut self.wires, core });
