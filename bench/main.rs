@@ -14,6 +14,7 @@ mod beside;
 mod calls;
 mod clients;
 mod frames;
+mod mesh;
 mod publishers;
 mod requests;
 mod results;
@@ -72,7 +73,7 @@ fn scenarios(quick: bool) -> Vec<Scenario> {
     all.extend([History(16), PresenceStats(16), ClientPublish(64), Users(1000), Channels(1000)]);
     all.extend([Connect(500, false), Connect(500, true)]);
     all.extend([0, 50, 100].map(|missed| Return(500, missed)));
-    all.extend([Idle(18_000), IdleSubscribed(10_000), IdleDeflated(10_000), Hop]);
+    all.extend([Idle(18_000), IdleSubscribed(10_000), IdleDeflated(10_000), Hop, Mesh(false), Mesh(true)]);
     all
 }
 

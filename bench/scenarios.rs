@@ -3,6 +3,7 @@
 use crate::beside::{Probe, beside};
 use crate::calls::calls;
 use crate::clients::{Clients, payload};
+use crate::mesh::hops;
 use crate::publishers::publishers;
 use crate::requests::{ask, post, requests};
 use crate::returns::{Ask, returns};
@@ -83,6 +84,8 @@ pub enum Scenario {
     Return(usize, usize),
     /// Publication to delivery, one at a time.
     Hop,
+    /// A message to another core and back, without a server; both sleep before, or look all the time.
+    Mesh(bool),
 }
 
 impl Scenario {
@@ -113,6 +116,8 @@ impl Scenario {
             Scenario::Deflate(n) => format!("compressing a message of {n} bytes"),
             Scenario::Return(n, missed) => format!("{n} clients come back, {missed} missed"),
             Scenario::Hop => "publication to delivery, one at a time".into(),
+            Scenario::Mesh(false) => "mesh: a message to a core that is awake".into(),
+            Scenario::Mesh(true) => "mesh: a message to a core that sleeps".into(),
         }
     }
 
@@ -124,7 +129,7 @@ impl Scenario {
             ClientPublish(_) => "publication",
             Broadcast(..) => "channel",
             Idle(_) | IdleSubscribed(_) | IdleDeflated(_) => "connection and second",
-            Deflate(_) => "message",
+            Deflate(_) | Mesh(_) => "message",
             Connect(..) => "client",
             Return(..) => "client that is back",
             _ => "delivery",
@@ -144,16 +149,16 @@ impl Scenario {
 
     /// The floor does the same in its way. It keeps no channels apart, and all its answers are short.
     pub fn has_floor(self) -> bool {
-        use Scenario::{Beside, Broadcast, Channels, Deflate, History, Trickle, Users};
+        use Scenario::{Beside, Broadcast, Channels, Deflate, History, Mesh, Trickle, Users};
         let keeps_apart = matches!(self, Channels(_) | Users(_) | Beside(..) | Trickle(_, true));
-        !keeps_apart && !matches!(self, Broadcast(..) | History(_) | Deflate(_))
+        !keeps_apart && !matches!(self, Broadcast(..) | History(_) | Deflate(_) | Mesh(_))
     }
 
     /// Others can do the same, calls if they have a port for them.
     pub fn has_peer(self, has_grpc: bool) -> bool {
         match self {
             Scenario::Call(..) => has_grpc,
-            Scenario::Deflate(_) | Scenario::Trickle(_, true) => false,
+            Scenario::Deflate(_) | Scenario::Mesh(_) | Scenario::Trickle(_, true) => false,
             _ => true,
         }
     }
@@ -188,6 +193,7 @@ impl Scenario {
             Scenario::Deflate(bytes) => deflate(scale, bytes),
             Scenario::Return(clients, missed) => returns(server, scale, clients, Ask::Missed(missed)),
             Scenario::Hop => hop(server, scale),
+            Scenario::Mesh(sleeps) => hops(scale, sleeps),
         }
     }
 }

@@ -56,7 +56,7 @@ impl Summary {
         let (spread, user) = (self.spread * 100.0, self.user * 100.0);
         let softirq = self.softirq;
         print!("  {name:<9} {cpu:>8.3} ±{spread:>3.0} %  user {user:>3.0} %  +softirq {softirq:.3}  {rate:>9.0}/s");
-        let points: Vec<String> = QUANTILES.iter().filter_map(|q| Some(format!("{:.2}", self.latency(*q)?))).collect();
+        let points: Vec<String> = QUANTILES.iter().filter_map(|q| Some(short(self.latency(*q)?))).collect();
         if points.is_empty() {
             println!("  {extra:.0} bytes each");
         } else {
@@ -78,6 +78,11 @@ impl Summary {
         value[extra] = self.extra.into();
         value
     }
+}
+
+/// Milliseconds with as many digits as say something.
+fn short(ms: f64) -> String {
+    if ms < 0.1 { format!("{ms:.5}") } else { format!("{ms:.2}") }
 }
 
 fn median(mut values: Vec<f64>) -> Option<f64> {

@@ -12,6 +12,8 @@ mod clients;
 #[path = "../bench/frames.rs"]
 #[allow(dead_code)]
 mod frames;
+#[path = "../bench/mesh.rs"]
+mod mesh;
 #[path = "../bench/publishers.rs"]
 mod publishers;
 #[path = "../bench/requests.rs"]
@@ -60,6 +62,9 @@ fn the_floor_and_the_server_lose_and_double_nothing() {
     }
     for is_gathered in [false, true] {
         run(Scenario::Trickle(20, is_gathered), &Server::corecast(2));
+    }
+    for sleeps in [false, true] {
+        run(Scenario::Mesh(sleeps), &Server::corecast(1));
     }
     run(Scenario::Idle(50), &Server::corecast(1));
     run(Scenario::IdleSubscribed(50), &Server::corecast(2));

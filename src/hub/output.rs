@@ -400,19 +400,37 @@ impl Output {
         if list == EMPTY || !hot.is(OPEN) {
             return;
         }
-        if hot.is(BLOCKED)
-            && let Some(outbox) = &mut self.outboxes[index as usize]
-        {
+        match self.lists.ready(list).filter(|_| !hot.is(BLOCKED)) {
+            // Nearly everybody.
+            Some(block) => {
+                let sent = sink.send(index, block);
+                self.sent(index, list, sent, sink, counters);
+            }
+            None => self.prepare(index, list, sink, counters),
+        }
+    }
+
+    /// Of a blocked connection, or of a sequence whose block is not made yet.
+    fn prepare(&mut self, index: u32, list: List, sink: &mut impl Sink, counters: &Counters) {
+        if let Some(outbox) = &mut self.outboxes[index as usize] {
             outbox.extend(self.lists.parts(list), 0);
             return self.settle(index);
         }
-        if !self.lists.join(list) {
-            return self.wait(index, list, 0, sink);
+        if self.lists.join(list)
+            && let Some(block) = self.lists.ready(list)
+        {
+            let sent = sink.send(index, block);
+            return self.sent(index, list, sent, sink, counters);
         }
-        let Some(block) = self.lists.ready(list) else { return };
+        self.wait(index, list, 0, sink);
+    }
+
+    /// What became of the one call for a list.
+    #[inline]
+    fn sent(&mut self, index: u32, list: List, sent: Sent, sink: &mut impl Sink, counters: &Counters) {
         counters.writes.add(1);
-        match sink.send(index, block) {
-            // Nearly everybody.
+        let hot = &mut self.hot[index as usize];
+        match sent {
             Sent::Bytes(n) => {
                 counters.bytes_sent.add(n as u64);
                 if hot.is(NOTIFY) {
