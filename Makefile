@@ -5,7 +5,7 @@ CARGO ?= cargo
 CONFIG ?= examples/dev.json
 
 .DEFAULT_GOAL := help
-.PHONY: help run check test lint fmt sim live bench bench-instructions tune-check fuzz proto docs options doc clean
+.PHONY: help run check test lint fmt sim live compat compat-full bench bench-instructions tune-check fuzz proto docs options doc clean
 
 help: ## lists the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
@@ -43,6 +43,14 @@ sim: ## the simulation with many seeds on 1, 2 and 5 cores each: make sim SEEDS=
 live: ## the official clients against the real binary
 	$(CARGO) build --release --quiet
 	tests/live/run.sh
+
+compat: ## conformance suites of others (Autobahn, h2spec) and our HTTP/1.1 framing probes, with one core and with two
+	$(CARGO) build --release --quiet
+	tests/compat/run.sh
+
+compat-full: ## the same with all cases of permessage-deflate: half an hour more
+	$(CARGO) build --release --quiet
+	tests/compat/run.sh full
 
 # PEER measures another server of the protocol in turn with ours: make bench PEER="centrifugo --config bench/config.json"
 bench: ## CPU per message and latency against the floor, in one run: make bench QUICK=1 for a short one

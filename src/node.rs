@@ -2,7 +2,7 @@
 
 use crate::api::info;
 use crate::config::TlsPort;
-use crate::config::settings::Settings;
+use crate::config::settings::{self, Settings};
 use crate::conn::Door;
 use crate::counters::Counters;
 use crate::http2;
@@ -67,7 +67,7 @@ pub fn run(settings: Settings, reread: &Reread) -> Ended {
         tracing::info!("serving {what} on {address}");
     }
     serve(&cores, &wishes, reread, &certificates);
-    stop(&cores, &reports, &shared)
+    stop(&cores, &reports, &wishes, &shared)
 }
 
 /// Waits for the signal to stop; applies what may be reloaded until then.
@@ -101,15 +101,27 @@ fn reload(cores: &mesh::Outside<Mail>, reread: &Reread, certificates: &Certifica
     }
 }
 
-fn stop(cores: &mesh::Outside<Mail>, reports: &Receiver<Report>, shared: &Shared) -> Ended {
-    tracing::info!("shutting down ...");
-    let timeout = shared.settings.shutdown.timeout;
-    match shutdown::stop(cores, reports, timeout) {
-        End::InOrder => Ok(()),
-        End::TimeUp(late) => {
-            let open: u64 = shared.counters.iter().map(|cells| cells.connections.get()).sum();
-            Err(format!("shutdown.timeout of {timeout:?} is over: {open} connections were cut on {late} cores"))
+fn stop(cores: &mesh::Outside<Mail>, reports: &Receiver<Report>, wishes: &Receiver<Wish>, shared: &Shared) -> Ended {
+    let settings::Shutdown { timeout, termination_delay, spread } = shared.settings.shutdown;
+    let sum = |cell: fn(&Counters) -> u64| shared.counters.iter().map(|cells| cell(cells)).sum::<u64>();
+    if !termination_delay.is_zero() {
+        tracing::info!(delay = ?termination_delay, "not ready any more, shutdown.termination_delay begins");
+    }
+    if !shutdown::drain(cores, wishes, termination_delay) {
+        tracing::warn!("a second signal: the rest of shutdown.termination_delay is skipped");
+    }
+    tracing::info!(clients = sum(|cells| cells.clients.get()), "shutting down ...");
+    let plan = shutdown::Plan { timeout, spread };
+    let open = || sum(|cells| cells.connections.get());
+    match shutdown::stop(cores, reports, wishes, plan) {
+        End::InOrder => {
+            tracing::info!("shut down in order, nothing was cut");
+            Ok(())
         }
+        End::TimeUp(late) => {
+            Err(format!("shutdown.timeout of {timeout:?} is over: {} connections were cut on {late} cores", open()))
+        }
+        End::Hurried(late) => Err(format!("a second signal: {} connections were cut on {late} cores", open())),
     }
 }
 

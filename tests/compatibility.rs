@@ -459,7 +459,36 @@ const ROWS: &[Row] = &[
         Works,
         "sigterm_tells_every_client_and_exits_with_zero",
     ),
-    ("Process", "a second signal ends at once", Differs("Centrifugo ignores it"), "a_second_signal_ends_at_once"),
+    (
+        "Process",
+        "a second signal ends at once with exit code 1 and says what was cut; in `shutdown.termination_delay` it ends the delay",
+        Differs("Centrifugo ignores it"),
+        "a_second_signal_ends_at_once",
+    ),
+    (
+        "Process",
+        "`/health/ready`: 503 from the first signal on; `/health` stays 200",
+        Differs("ours alone"),
+        "a_node_that_will_stop_says_so_and_serves_on",
+    ),
+    (
+        "Process",
+        "`shutdown.termination_delay` (v5: `shutdown_termination_delay`): not ready, and serving, for so long",
+        Differs("in Centrifugo v5 only, where nothing shows it"),
+        "a_node_that_will_stop_says_so_and_serves_on",
+    ),
+    (
+        "Process",
+        "`shutdown.spread`: clients get 3001 one after another within so long a time, behind all that waits for them",
+        Differs("ours alone; off by default, as Centrifugo tells all at once"),
+        "clients_are_told_one_after_another",
+    ),
+    (
+        "Process",
+        "`corecast.echo.enabled`: `/connection/echo` sends WebSocket messages back, for conformance suites",
+        Differs("ours alone; off by default, warned about"),
+        "messages_come_back_as_they_are",
+    ),
     ("Process", "SIGHUP reloads channel and client rules, all or nothing", Works, "a_reload_that_does_not_hold"),
     (
         "Process",

@@ -173,6 +173,11 @@ fn warn_insecure(settings: &Settings, entries: &mut Entries) {
             "signatures of tokens are not checked: any client can be any user",
         ),
         (settings.http_api.insecure, "http_api.insecure", "the server API answers without a key"),
+        (
+            settings.corecast.echo_enabled,
+            "corecast.echo.enabled",
+            "/connection/echo is open to everybody, which is for conformance suites only",
+        ),
     ];
     for (on, path, message) in switches {
         if on {

@@ -408,6 +408,10 @@ pub struct RpcPing {
 pub struct Shutdown {
     /// Time to end in order; then what is left is cut and the exit code is 1.
     pub timeout: Duration,
+    /// `shutdown.termination_delay`: so long the server goes on and says that it is not ready, before it ends.
+    pub termination_delay: Duration,
+    /// `shutdown.spread`: clients are told over so long a time, so that they do not all come back at once.
+    pub spread: Duration,
 }
 
 /// `corecast.*`
@@ -419,6 +423,8 @@ pub struct Corecast {
     pub http_api_max_body_size: usize,
     /// `corecast.tls.min_version`: `1.2` or `1.3`, for all ports.
     pub tls_min_version: String,
+    /// `corecast.echo.enabled`: `/connection/echo` is there. For conformance suites, not for production.
+    pub echo_enabled: bool,
     /// `corecast.jwks.allow_private_targets`: key sets may be on loopback and private addresses.
     pub jwks_allow_private_targets: bool,
 }
@@ -569,7 +575,7 @@ impl Default for RpcPing {
 
 impl Default for Shutdown {
     fn default() -> Shutdown {
-        Shutdown { timeout: Duration::from_secs(30) }
+        Shutdown { timeout: Duration::from_secs(30), termination_delay: Duration::ZERO, spread: Duration::ZERO }
     }
 }
 
@@ -579,6 +585,7 @@ impl Default for Corecast {
             cores: 0,
             http_api_max_body_size: 64 << 20,
             tls_min_version: "1.2".into(),
+            echo_enabled: false,
             jwks_allow_private_targets: false,
         }
     }

@@ -86,21 +86,26 @@ const V5: &str = include_str!("options_v5.tsv");
 const ITEMS: &str = include_str!("options_items.tsv");
 const OWN: &str = "\
 corecast.cores	int	0		
+corecast.echo.enabled	bool	false		
 corecast.http_api.max_body_size	int	67108864		
 corecast.jwks.allow_private_targets	bool	false		
 corecast.tls.min_version	string	\"1.2\"		
 ";
 
-/// Options of our own that namespaces have, and one of Centrifugo PRO, in the shape of the three lists above.
+/// Options of our own in sections that Centrifugo has, and one of Centrifugo PRO, in the shape of the three lists above. The
+/// delay of a shutdown is v5's `shutdown_termination_delay`.
 const OWN_V6: &str = "\
 channel.without_namespace.corecast_slow_consumer	string	\"\"		
 channel.without_namespace.corecast_write_delay	duration	\"0s\"		
 client.write_delay	duration	\"0s\"		
+shutdown.termination_delay	duration	\"0s\"		
+shutdown.spread	duration	\"0s\"		
 ";
 const OWN_V5: &str = "\
 corecast_slow_consumer	string	\"\"		channel.without_namespace.corecast_slow_consumer
 corecast_write_delay	duration	\"0s\"		channel.without_namespace.corecast_write_delay
 client_write_delay	duration	\"0s\"		client.write_delay
+shutdown_spread	duration	\"0s\"		shutdown.spread
 ";
 const OWN_ITEMS: &str = "\
 v6.channel_namespace	corecast_slow_consumer	string	\"\"	
@@ -270,7 +275,7 @@ mod tests {
     #[test]
     fn the_table_holds_every_option_of_both_dialects() {
         let count = |dialect| table().names.iter().filter(|name| name.dialect == dialect).count();
-        assert_eq!((count(Dialect::V6), count(Dialect::V5)), (825 + 7, 349 + 7));
+        assert_eq!((count(Dialect::V6), count(Dialect::V5)), (825 + 10, 349 + 9));
         assert_eq!(table().fields(Dialect::V6, "channel_namespace").len(), 72 + 2);
         assert_eq!(table().fields(Dialect::V5, "namespaces").len(), 38 + 2);
     }

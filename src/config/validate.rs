@@ -31,6 +31,7 @@ pub(super) fn check(dialect: Dialect, entries: &Entries) -> Result<(), LoadError
     compression_level(entries)?;
     whole_seconds(entries, "channel.history_meta_ttl")?;
     write_delay(entries)?;
+    shutdown(entries)?;
     namespace::check_all(dialect, entries)?;
     personal_channel(dialect, entries)
 }
@@ -129,6 +130,25 @@ fn whole_seconds(entries: &Entries, path: &str) -> Result<(), LoadError> {
         return Ok(());
     }
     Err(entries.error(Failure::Validating, path, "expected whole seconds").remedy("round to seconds"))
+}
+
+/// All clients have to be told within the time for everything.
+fn shutdown(entries: &Entries) -> Result<(), LoadError> {
+    for path in ["shutdown.termination_delay", "shutdown.spread"] {
+        if entries.nanos(path) < 0 {
+            let error = entries.error(Failure::Validating, path, "must not be negative");
+            return Err(error.remedy("write a duration such as 10s, or 0s to do without"));
+        }
+    }
+    let (spread, timeout) = (entries.nanos("shutdown.spread"), entries.nanos("shutdown.timeout"));
+    if spread > 0 && spread >= timeout {
+        let reason = format!("must be shorter than shutdown.timeout, which is {}", duration::format(timeout));
+        let error = entries.error(Failure::Validating, "shutdown.spread", reason);
+        return Err(
+            error.remedy("raise shutdown.timeout or lower the spread; clients need some seconds to say goodbye")
+        );
+    }
+    Ok(())
 }
 
 fn write_delay(entries: &Entries) -> Result<(), LoadError> {

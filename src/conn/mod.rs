@@ -22,6 +22,7 @@ use crate::http2::{self, Http2, StreamKey};
 use crate::id::{ChannelKey, Slot, Ticket};
 use crate::limits;
 use crate::protocol::code::Disconnect;
+use crate::protocol::frame::Rendition;
 use crate::session::grant::Grant;
 use crate::session::{Joined, Session, Wanted};
 use crate::transport::Routes;
@@ -116,12 +117,21 @@ pub struct PendingAnswer {
     pub close: bool,
 }
 
-/// A WebSocket with its client.
+/// A WebSocket.
 pub struct WebSocket {
     /// Takes frames apart.
     pub decoder: websocket::Decoder,
     /// Who sends them.
-    pub client: Client,
+    pub peer: Peer,
+}
+
+/// What the messages of a WebSocket are for.
+#[allow(clippy::large_enum_variant)] // It is boxed with its WebSocket, and an echo is for suites only.
+pub enum Peer {
+    /// The client protocol.
+    Client(Client),
+    /// To be sent back as they are (`corecast.echo.enabled`); compressed, if that was agreed on.
+    Echo(Rendition),
 }
 
 /// A client of the client protocol.
@@ -248,7 +258,7 @@ impl Conn {
     pub fn is_waiting(&self) -> bool {
         match &self.kind {
             Kind::Http(http) => http.pending.is_some(),
-            Kind::WebSocket(ws) => ws.client.session.is_waiting(),
+            Kind::WebSocket(_) => self.client_ref().is_some_and(|client| client.session.is_waiting()),
             Kind::Http2(grpc) => !grpc.http2.wants_input(),
             Kind::Ending(_) => false,
         }
@@ -258,7 +268,10 @@ impl Conn {
     pub fn deadline(&self) -> Mono {
         match &self.kind {
             Kind::Http(http) => http.deadline,
-            Kind::WebSocket(ws) => ws.client.session.deadlines().next().min(self.write_deadline),
+            Kind::WebSocket(ws) => match &ws.peer {
+                Peer::Client(client) => client.session.deadlines().next().min(self.write_deadline),
+                Peer::Echo(_) => Mono::NEVER,
+            },
             Kind::Http2(grpc) => grpc.http2.deadline(),
             Kind::Ending(ending) => ending.deadline,
         }
@@ -266,17 +279,19 @@ impl Conn {
 
     /// The client, if it is one.
     pub fn client_ref(&self) -> Option<&Client> {
-        match &self.kind {
-            Kind::WebSocket(ws) => Some(&ws.client),
-            _ => None,
+        let Kind::WebSocket(ws) = &self.kind else { return None };
+        match &ws.peer {
+            Peer::Client(client) => Some(client),
+            Peer::Echo(_) => None,
         }
     }
 
     /// The same, to be changed.
     pub fn client(&mut self) -> Option<&mut Client> {
-        match &mut self.kind {
-            Kind::WebSocket(ws) => Some(&mut ws.client),
-            _ => None,
+        let Kind::WebSocket(ws) = &mut self.kind else { return None };
+        match &mut ws.peer {
+            Peer::Client(client) => Some(client),
+            Peer::Echo(_) => None,
         }
     }
 }

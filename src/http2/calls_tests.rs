@@ -187,6 +187,26 @@ fn only_posts_of_grpc_are_calls() {
 }
 
 #[test]
+fn what_is_no_call_is_answered_when_it_is_whole() {
+    let mut peer = Peer::new(options());
+    let mut exchange = peer.begin(request(PUBLISH, &[("content-type", "text/plain")]), &b"abc"[..], false);
+    peer.look(&mut exchange);
+    assert_eq!((exchange.reply.http, exchange.reply.is_whole), (0, false));
+    exchange.out.send_data((&b"def"[..]).into(), true).expect("an open stream");
+    peer.turn();
+    let reply = peer.read(exchange);
+    assert_eq!((reply.http, &reply.headers["content-type"]), (415, &"text/plain; charset=utf-8".parse().unwrap()));
+    assert_eq!(String::from_utf8_lossy(&reply.body), "the content type is not application/grpc\n");
+    // A body that never ends does not keep its stream for ever.
+    let mut endless = peer.begin(request(PUBLISH, &[("content-type", "text/plain")]), &b"abc"[..], false);
+    peer.now = peer.now + std::time::Duration::from_millis(crate::limits::HTTP_BODY_TIMEOUT_MS);
+    peer.server.expire(peer.now);
+    peer.turn();
+    peer.look(&mut endless);
+    assert_eq!(endless.reply.http, 415);
+}
+
+#[test]
 fn gzip_is_understood_and_answered_in_kind() {
     let mut peer = Peer::new(options());
     let message = vec![b'x'; 10_000];

@@ -30,7 +30,7 @@ use crate::wire::grpc::Code;
 use bytes::Bytes;
 use h2::server::{Connection, Handshake, SendResponse};
 use h2::{Ping, PingPong, Reason, RecvStream};
-use http::Request;
+use http::{Request, StatusCode};
 use pipe::{Bell, Pipe};
 use request::{Refused, Service};
 use std::collections::{BTreeMap, VecDeque};
@@ -143,6 +143,8 @@ pub struct Http2 {
     /// Calls that the peer gave up, less those that were answered.
     cancels: u32,
     is_stopping: bool,
+    /// The node is not ready: it will stop.
+    is_draining: bool,
     has_panicked: bool,
 }
 
@@ -174,6 +176,7 @@ impl Http2 {
             streams_deadline: Mono::NEVER,
             cancels: 0,
             is_stopping: false,
+            is_draining: false,
             has_panicked: false,
         }
     }
@@ -239,6 +242,18 @@ impl Http2 {
             self.connection_bell.ring();
             self.drive();
         }
+    }
+
+    /// The server will stop: calls go on, and who asks for its health hears that it does not serve.
+    pub fn drain(&mut self) {
+        self.is_draining = true;
+        self.contained(|this| {
+            let watches =
+                this.streams.values_mut().filter(|s| s.is_talking() && matches!(s.service, Service::HealthWatch));
+            watches.for_each(|watch| watch.say(&health::message(ServingStatus::NotServing)));
+            this.connection_bell.ring();
+        });
+        self.drive();
     }
 
     /// The server stops: what is in flight is answered, the peer is told to go elsewhere with the next call.
@@ -345,18 +360,29 @@ impl Http2 {
         let key = StreamKey(respond.stream_id().as_u32());
         let (head, body) = request.into_parts();
         match request::judge(&head, &self.options) {
-            Err(Refused { http, status }) => _ = respond.send_response(answer::refusal(http, &status), true),
+            Err(Refused { http: StatusCode::OK, status }) => {
+                // A call may go on for ever; it is told at once. Errors mean that the peer is gone.
+                _ = respond.send_response(answer::refusal(StatusCode::OK, &status), true);
+            }
+            Err(Refused { http, status }) => {
+                let stream = Stream::refused(http, status, respond, body, self.now);
+                self.hold(key, stream);
+            }
             Ok(admitted) => {
                 let bytes_max = match admitted.service {
                     Service::Api(..) => self.options.message_bytes_max,
                     _ => limits::GRPC_OPEN_MESSAGE_BYTES_MAX,
                 };
                 let stream = Stream::new(admitted, respond, body, bytes_max, self.now);
-                self.streams_deadline = self.streams_deadline.min(stream.deadline());
-                self.streams.insert(key, Box::new(stream));
-                self.step(key);
+                self.hold(key, stream);
             }
         }
+    }
+
+    fn hold(&mut self, key: StreamKey, stream: Stream) {
+        self.streams_deadline = self.streams_deadline.min(stream.deadline());
+        self.streams.insert(key, Box::new(stream));
+        self.step(key);
     }
 
     /// Looks at a stream.
@@ -378,8 +404,8 @@ impl Http2 {
             Service::Api(target, mode) => {
                 self.events.push_back(Event::Call { stream: key, call: Call { target, message, mode } });
             }
-            Service::HealthCheck => self.finish(key, health::check(message, self.is_stopping)),
-            Service::HealthWatch => match health::state(message, self.is_stopping) {
+            Service::HealthCheck => self.finish(key, health::check(message, self.is_stopping || self.is_draining)),
+            Service::HealthWatch => match health::state(message, self.is_stopping || self.is_draining) {
                 Err(status) => self.finish(key, Answer::Status(status)),
                 Ok(state) => {
                     stream.talk();
@@ -392,6 +418,8 @@ impl Http2 {
             },
             // Its questions are answered one by one in the stream.
             Service::Reflection => {}
+            // It is no call, so nothing of it is a message.
+            Service::Refused(_) => {}
         }
     }
 
@@ -422,7 +450,8 @@ impl Http2 {
         let keys: Vec<StreamKey> = talking.map(|(key, _)| *key).collect();
         for key in keys {
             let stream = self.streams.get_mut(&key);
-            if let Some(watch) = stream.filter(|stream| matches!(stream.service, Service::HealthWatch)) {
+            let has_heard = self.is_draining;
+            if let Some(watch) = stream.filter(|stream| !has_heard && matches!(stream.service, Service::HealthWatch)) {
                 watch.say(&health::message(ServingStatus::NotServing));
             }
             self.finish(key, Answer::Status(stopping()));

@@ -36,6 +36,8 @@ pub(super) enum Service {
     HealthCheck,
     HealthWatch,
     Reflection,
+    /// None: the request is no call. Its answer waits for its end, so that h2 has judged all of it.
+    Refused(StatusCode),
 }
 
 /// A request whose body is worth reading.

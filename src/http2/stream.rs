@@ -5,6 +5,8 @@
 //!      │ Watch: its message, reflection: at once
 //!      ▼
 //!   Talking: answers follow one another until the peer or the server ends it
+//!
+//!   Refusing ── end of a request that is no call ──▶ gone
 //! ```
 //!
 //! Contract: [`Stream::poll`] until it says [`Step::Nothing`], again whenever the streams' bell rang. Window is given
@@ -20,7 +22,8 @@ use bytes::Bytes;
 use h2::RecvStream;
 use h2::SendStream;
 use h2::server::SendResponse;
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -45,6 +48,8 @@ enum Stage {
     Waiting,
     /// The peer's next question, or news.
     Talking(SendStream<Bytes>),
+    /// The rest of a request that is no call; `since`: its last bytes came.
+    Refusing { status: Status, since: Mono },
 }
 
 /// What a look at a stream led to.
@@ -83,10 +88,30 @@ impl Stream {
         stream
     }
 
+    /// A request that is no call: it is read to its end, then answered with this status.
+    pub(super) fn refused(
+        http: StatusCode,
+        status: Status,
+        respond: SendResponse<Bytes>,
+        body: RecvStream,
+        now: Mono,
+    ) -> Stream {
+        Stream {
+            service: Service::Refused(http),
+            respond,
+            body,
+            reader: Reader::new(0, false),
+            message_bytes_max: 0,
+            takes_gzip: false,
+            deadline: Mono::NEVER,
+            stage: Stage::Refusing { status, since: now },
+        }
+    }
+
     /// When the stream acts by itself.
     pub(super) fn deadline(&self) -> Mono {
         match self.stage {
-            Stage::Reading { since, .. } => {
+            Stage::Reading { since, .. } | Stage::Refusing { since, .. } => {
                 self.deadline.min(since + Duration::from_millis(limits::HTTP_BODY_TIMEOUT_MS))
             }
             Stage::Waiting | Stage::Talking(_) => self.deadline,
@@ -116,6 +141,10 @@ impl Stream {
                 Poll::Ready(_) => Step::Gone,
             },
             Stage::Talking(_) => match self.converse(cx) {
+                Poll::Pending => Step::Nothing,
+                Poll::Ready(step) => step,
+            },
+            Stage::Refusing { .. } => match self.skip(cx, now) {
                 Poll::Pending => Step::Nothing,
                 Poll::Ready(step) => step,
             },
@@ -153,6 +182,21 @@ impl Stream {
                     let text = if self.reader.is_empty() { "no request message" } else { "a cut request message" };
                     return Poll::Ready(Err(Step::Ends(Status::new(Code::Internal, text))));
                 }
+            }
+        }
+    }
+
+    /// Drops the body of a request that is no call.
+    fn skip(&mut self, cx: &mut Context<'_>, now: Mono) -> Poll<Step> {
+        loop {
+            let Stage::Refusing { status, since } = &mut self.stage else { return Poll::Pending };
+            match ready!(self.body.poll_data(cx)) {
+                Some(Ok(data)) => {
+                    *since = now;
+                    _ = self.body.flow_control().release_capacity(data.len());
+                }
+                Some(Err(_)) => return Poll::Ready(Step::Gone),
+                None => return Poll::Ready(Step::Ends(status.clone())),
             }
         }
     }
@@ -242,6 +286,9 @@ impl Stream {
     /// The last answer. h2 keeps what the peer's window does not take yet, and the stream counts against
     /// [`limits::HTTP2_STREAMS_MAX`] until it is out. Errors mean that the peer is gone: nobody to tell.
     pub(super) fn finish(mut self: Box<Self>, answer: Answer) {
+        if let Stage::Refusing { status, .. } = &self.stage {
+            return refuse(&mut self.respond, self.service, status);
+        }
         let (message, status) = match answer {
             Answer::Message(message) => (Some(message), Status::new(Code::Ok, "")),
             Answer::Status(status) => (None, status),
@@ -263,5 +310,15 @@ impl Stream {
         if let Stage::Talking(mut out) = self.stage {
             _ = out.send_trailers(trailers);
         }
+    }
+}
+
+/// The answer to what is no call: its status, and its words for people as a body.
+fn refuse(respond: &mut SendResponse<Bytes>, service: Service, status: &Status) {
+    let Service::Refused(http) = service else { return };
+    let mut head = answer::refusal(http, status);
+    head.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    if let Ok(mut out) = respond.send_response(head, false) {
+        _ = out.send_data(Bytes::from(format!("{}\n", status.message)), true);
     }
 }

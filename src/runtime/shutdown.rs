@@ -4,7 +4,7 @@ use super::mesh::Outside;
 use super::spread::Mail;
 use super::turn::Report;
 use crate::shard::Message;
-use crossbeam_channel::{Receiver, Sender, unbounded};
+use crossbeam_channel::{Receiver, Sender, after, select, unbounded};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::time::{Duration, Instant};
@@ -25,9 +25,21 @@ pub enum End {
     InOrder,
     /// The time was up on so many cores.
     TimeUp(usize),
+    /// A further signal came while so many cores were not done.
+    Hurried(usize),
 }
 
-/// Listens for signals from now on. A second SIGTERM or SIGINT ends the process at once with exit code 1.
+/// How the cores are to end.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// Time for everything.
+    pub timeout: Duration,
+    /// Clients are told over so long a time.
+    pub spread: Duration,
+}
+
+/// Listens for signals from now on. What a second SIGTERM or SIGINT means is for [`stop`] to say; a third ends the process
+/// at once with exit code 1.
 ///
 /// # Errors
 /// The handlers cannot be installed.
@@ -35,15 +47,15 @@ pub fn signals() -> std::io::Result<Receiver<Wish>> {
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
     let (wishes, receiver): (Sender<Wish>, _) = unbounded();
     let listen = move || {
-        let mut is_stopping = false;
+        let mut stops = 0;
         for signal in signals.forever() {
             let wish = match signal {
                 SIGHUP => Wish::Reload,
-                _ if is_stopping => std::process::exit(1),
+                _ if stops > 1 => std::process::exit(1),
                 SIGINT => Wish::Stop("interrupt"),
                 _ => Wish::Stop("terminated"),
             };
-            is_stopping |= wish != Wish::Reload;
+            stops += usize::from(wish != Wish::Reload);
             if wishes.send(wish).is_err() {
                 return;
             }
@@ -53,19 +65,37 @@ pub fn signals() -> std::io::Result<Receiver<Wish>> {
     Ok(receiver)
 }
 
-/// Stops all cores: first none takes new work and all answer what is in flight, then all tell their clients.
-pub fn stop(cores: &Outside<Mail>, reports: &Receiver<Report>, timeout: Duration) -> End {
-    let until = Instant::now() + timeout;
-    for (message, expected) in [(Message::Stop, is_quiet as fn(&Report) -> bool), (Message::End, is_done)] {
+/// Goes on for `delay` while the node says that it is not ready; false when a further signal has cut that short.
+pub fn drain(cores: &Outside<Mail>, wishes: &Receiver<Wish>, delay: Duration) -> bool {
+    let until = Instant::now() + delay;
+    for core in 0..cores.cores() {
+        cores.send(core, Message::Drain);
+    }
+    while let Ok(wish) = wishes.recv_deadline(until) {
+        if wish != Wish::Reload {
+            return false;
+        }
+    }
+    true
+}
+
+/// Stops all cores: first none takes new work and all answer what is in flight, then all tell their clients. A further
+/// signal ends it.
+pub fn stop(cores: &Outside<Mail>, reports: &Receiver<Report>, wishes: &Receiver<Wish>, plan: Plan) -> End {
+    let up = after(plan.timeout);
+    let stages = [(Message::Stop, is_quiet as fn(&Report) -> bool), (Message::End(plan.spread), is_done)];
+    for (message, expected) in stages {
         for core in 0..cores.cores() {
             cores.send(core, message.clone());
         }
         let mut missing = cores.cores();
         while missing > 0 {
-            match reports.recv_deadline(until) {
-                Ok(report) if expected(&report) => missing -= 1,
-                Ok(_) => {}
-                Err(_) => return End::TimeUp(missing),
+            select! {
+                recv(reports) -> report => missing -= usize::from(report.is_ok_and(|report| expected(&report))),
+                recv(wishes) -> wish => if wish.is_ok_and(|wish| wish != Wish::Reload) {
+                    return End::Hurried(missing);
+                },
+                recv(up) -> _ => return End::TimeUp(missing),
             }
         }
     }

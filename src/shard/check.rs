@@ -3,7 +3,7 @@
 
 use super::Shard;
 use super::acts::Errand;
-use crate::conn::{Client, Conn, Kind};
+use crate::conn::{Client, Conn};
 use crate::id::Ticket;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -125,9 +125,6 @@ impl Shard {
     }
 
     fn clients(&self) -> impl Iterator<Item = (&Conn, &Client)> {
-        self.conns.iter().flatten().filter_map(|conn| match &conn.kind {
-            Kind::WebSocket(ws) => Some((&**conn, &ws.client)),
-            _ => None,
-        })
+        self.conns.iter().flatten().filter_map(|conn| conn.client_ref().map(|client| (&**conn, client)))
     }
 }

@@ -194,11 +194,11 @@ impl Shard {
             self.effects.push_back(super::Effect::ShutdownWrite(conn.slot));
         } else if matches!(conn.kind, Kind::Http2(_)) {
             self.http2_drained(&mut conn);
-        } else if matches!(conn.kind, Kind::WebSocket(_)) {
+        } else if conn.client().is_some() {
             if !self.catch_up(&mut conn) {
                 return self.drop_conn(conn);
             }
-        } else if matches!(conn.kind, Kind::Http(_)) && !self.consume_input(&mut conn) {
+        } else if !self.consume_input(&mut conn) {
             return self.drop_conn(conn);
         }
         self.put(conn);

@@ -3,7 +3,7 @@
 use super::jobs::Begun;
 use super::{Shard, sessions::context};
 use crate::config::settings::Settings;
-use crate::conn::{Client, Conn, Kind, PendingAnswer, WaitsFor, WebSocket, contained};
+use crate::conn::{Client, Conn, Kind, Peer, PendingAnswer, WaitsFor, WebSocket, contained};
 use crate::id::{Slot, Ticket};
 use crate::limits;
 use crate::protocol::frame::Block;
@@ -30,6 +30,8 @@ enum Outcome {
     Answer(Answer),
     Job(Ticket, Form),
     Upgrade(Box<Upgrade>),
+    /// A WebSocket whose messages come back.
+    Echo(Box<Upgrade>),
 }
 
 /// What the input amounted to.
@@ -64,6 +66,7 @@ impl Shard {
             Outcome::Answer(answer) => self.respond(conn, answer, close, head_only),
             Outcome::Job(job, form) => http.pending = Some(PendingAnswer { job, form, close }),
             Outcome::Upgrade(upgrade) => self.upgrade(conn, *upgrade),
+            Outcome::Echo(upgrade) => self.echo(conn, &upgrade),
         }
         Some(used)
     }
@@ -110,6 +113,7 @@ impl Shard {
     fn request(&mut self, slot: Slot, found: Endpoint, request: &Request<'_>, is_authorized: bool) -> Outcome {
         match found {
             Endpoint::Health => Outcome::Answer(health::answer()),
+            Endpoint::Ready => Outcome::Answer(health::ready((!self.is_ready()).then_some("shutting down"))),
             Endpoint::Metrics => {
                 let text = (self.shared.render_metrics)(&self.shared.counters);
                 let content_type = Some("text/plain; version=0.0.4; charset=utf-8");
@@ -120,6 +124,10 @@ impl Shard {
                 Outcome::Answer(swagger::answer(path, request.head.method, &self.shared.settings))
             }
             Endpoint::Websocket => self.websocket_request(&request.head),
+            Endpoint::Echo => match endpoint::upgrade(&request.head, &self.shared.origins, &self.shared.settings) {
+                Err(answer) => Outcome::Answer(answer),
+                Ok(upgrade) => Outcome::Echo(Box::new(upgrade)),
+            },
             Endpoint::Api(_) | Endpoint::ApiBatch | Endpoint::ApiLegacy => {
                 let settings = &self.shared.settings.http_api;
                 match api::accept(found, request, is_authorized, settings, &self.policy.rules) {
@@ -153,9 +161,16 @@ impl Shard {
         self.output.queue(conn.slot.index, &Block::from(upgrade.reply));
         let has_deflate = upgrade.opening.rendition.is_deflated();
         let session = Session::new(upgrade.opening, context!(self));
-        let client = Client::new(session);
+        let peer = Peer::Client(Client::new(session));
         let decoder = websocket::Decoder::new(websocket::Role::Server).with_deflate(has_deflate);
-        conn.kind = Kind::WebSocket(Box::new(WebSocket { decoder, client }));
+        conn.kind = Kind::WebSocket(Box::new(WebSocket { decoder, peer }));
+    }
+
+    fn echo(&mut self, conn: &mut Conn, upgrade: &Upgrade) {
+        self.output.queue(conn.slot.index, &Block::from(upgrade.reply.as_slice()));
+        let rendition = upgrade.opening.rendition;
+        let decoder = websocket::Decoder::new(websocket::Role::Server).with_deflate(rendition.is_deflated());
+        conn.kind = Kind::WebSocket(Box::new(WebSocket { decoder, peer: Peer::Echo(rendition) }));
     }
 
     /// Queues an answer; the connection goes on to its next request or ends.

@@ -201,10 +201,12 @@ pub enum Message {
     },
     /// New rules for sessions (reload).
     Reload(Arc<Policy>),
+    /// The process will stop: go on, and say that it is not ready to whom asks.
+    Drain,
     /// Stop listening, answer what is in flight, then report that the core is quiet.
     Stop,
-    /// All cores are quiet: tell the clients (3001) and end.
-    End,
+    /// All cores are quiet: tell the clients (3001), spread over this time, and end.
+    End(Duration),
 }
 
 /// What a subscriber wants of the owner.

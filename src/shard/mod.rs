@@ -34,8 +34,9 @@ use crate::auth::KeyCache;
 use crate::channel::{Ranges, Store};
 use crate::clock::{Mono, Now};
 use crate::config::settings::Settings;
-use crate::conn::{Conn, Door, Kind};
+use crate::conn::{Conn, Door, Kind, Peer};
 use crate::counters::Counters;
+use crate::http2::Http2;
 use crate::hub::output::Notice;
 use crate::hub::{Output, Registry, Sink, Users};
 use crate::id::{Core, Slot, Ticket};
@@ -174,6 +175,8 @@ pub struct Shard {
     tickets: u64,
     effects: VecDeque<Effect>,
     stopping: stop::Stopping,
+    /// Clients that are still to be told that the process stops.
+    farewells: stop::Farewells,
     /// Connections to close as soon as no connection is being handled.
     verdicts: Vec<(u32, Disconnect)>,
     scratch: Vec<u8>,
@@ -232,6 +235,7 @@ impl Shard {
             tickets: 0,
             effects: VecDeque::new(),
             stopping: stop::Stopping::No,
+            farewells: stop::Farewells::default(),
             verdicts: Vec::new(),
             scratch: Vec::new(),
             json_scratch: Vec::new(),
@@ -272,6 +276,7 @@ impl Shard {
     pub fn next_deadline(&self) -> Option<Mono> {
         let tables = [self.wheel.next_deadline(), self.store.next_deadline(), self.ranges.next_deadline()];
         let work = [self.jobs.next_deadline(), self.checks.next_deadline(self.now.mono), self.output.next_deadline()];
+        let work = work.into_iter().chain([self.next_farewell()]);
         tables.into_iter().chain(work).flatten().chain([self.figures.next_deadline()]).min()
     }
 
@@ -309,7 +314,11 @@ impl Shard {
         self.counters.connections.add(1);
         self.output.open(slot.index);
         self.counters.grpc_connections.add(u64::from(matches!(door, Door::Grpc(_))));
-        self.put(Box::new(Conn::new(slot, door, self.now.mono)));
+        let mut conn = Box::new(Conn::new(slot, door, self.now.mono));
+        if self.stopping == stop::Stopping::Draining {
+            self.with_http2(&mut conn, Http2::drain);
+        }
+        self.put(conn);
     }
 
     /// Takes a connection out of its place while it is handled. A stale slot finds nothing.
@@ -386,10 +395,15 @@ impl Shard {
         Some(at)
     }
 
-    /// True when a client sends requests and does not read the answers.
+    /// True when a peer sends requests, or messages that come back, and does not read the answers.
     fn is_clogged(&self, conn: &Conn) -> bool {
         let waiting = || self.output.waiting_bytes(conn.slot.index);
-        matches!(conn.kind, Kind::Http(_)) && waiting() > limits::HTTP_OUTPUT_BYTES_PAUSE
+        let is_answered = match &conn.kind {
+            Kind::Http(_) => true,
+            Kind::WebSocket(ws) => matches!(ws.peer, Peer::Echo(_)),
+            Kind::Http2(_) | Kind::Ending(_) => false,
+        };
+        is_answered && waiting() > limits::HTTP_OUTPUT_BYTES_PAUSE
     }
 
     fn end_of_stream(&mut self, slot: Slot) {
@@ -444,6 +458,7 @@ impl Shard {
         self.expire_channels();
         self.expire_checks();
         self.expire_jobs();
+        self.tell_some();
         self.figures.roll(self.now.mono, &self.shared.counters);
         self.counters.api.age(self.now.mono);
     }
@@ -551,7 +566,8 @@ impl Shard {
                 self.has_reloaded = true;
             }
             Message::Stop => self.stop(),
-            Message::End => self.end(),
+            Message::Drain => self.drain(),
+            Message::End(spread) => self.end(spread),
         }
     }
 }

@@ -5,7 +5,7 @@ use super::{Message, Shard};
 use crate::api::Post;
 use crate::channel::inquiry::Finding;
 use crate::config::settings::Websocket;
-use crate::conn::{Client, Conn, Kind, contained};
+use crate::conn::{Client, Conn, Kind, Peer, contained};
 use crate::counters::Counters;
 use crate::id::Slot;
 use crate::proto::client::Reply;
@@ -79,7 +79,7 @@ impl Shard {
         let slot = conn.slot;
         let Kind::WebSocket(ws) = &mut conn.kind else { return None };
         let limit = self.shared.settings.websocket.message_size_limit;
-        let (decoder, client, len) = (&mut ws.decoder, &mut ws.client, bytes.len());
+        let (decoder, peer, len) = (&mut ws.decoder, &mut ws.peer, bytes.len());
         let Some(decoded) = contained(move || decoder.decode(bytes, limit)) else {
             self.counters.decode_panics.add(1);
             return None;
@@ -93,10 +93,10 @@ impl Shard {
         };
         let after = match event {
             None => After::Nothing,
-            Some(Event::Message { payload, .. }) => self.client_message(slot, client, payload),
+            Some(Event::Message { opcode, payload }) => self.message_of(slot, peer, opcode, payload),
             Some(Event::Deflated { opcode, payload }) => match self.inflate(opcode, payload) {
                 Ok(message) => {
-                    let after = self.client_message(slot, client, &message);
+                    let after = self.message_of(slot, peer, opcode, &message);
                     self.inflated = deflate::kept(message);
                     after
                 }
@@ -112,7 +112,9 @@ impl Shard {
                 After::Nothing
             }
             Some(Event::Pong(_)) => {
-                client.session.native_pong(self.now.mono, &self.policy.client);
+                if let Peer::Client(client) = peer {
+                    client.session.native_pong(self.now.mono, &self.policy.client);
+                }
                 After::Nothing
             }
             Some(Event::Close { code, .. }) => {
@@ -124,10 +126,20 @@ impl Shard {
     }
 
     /// A whole message.
-    fn client_message(&mut self, slot: Slot, client: &mut Client, message: &[u8]) -> After {
+    fn message_of(&mut self, slot: Slot, peer: &mut Peer, opcode: Opcode, message: &[u8]) -> After {
         self.counters.messages_received.add(1);
         self.counters.messages_received_bytes.add(message.len() as u64);
-        self.commands(slot, client, Commands::new(client.session.protocol(), message))
+        match peer {
+            Peer::Client(client) => self.commands(slot, client, Commands::new(client.session.protocol(), message)),
+            Peer::Echo(agreed) => {
+                let protocol = if opcode == Opcode::Text { Protocol::Json } else { Protocol::Protobuf };
+                let block = self.framer.frame(Rendition::websocket(protocol, agreed.is_deflated()), message);
+                self.counters.messages_sent.add(1);
+                self.counters.messages_sent_bytes.add(message.len() as u64);
+                self.output.queue(slot.index, &block);
+                After::Nothing
+            }
+        }
     }
 
     /// The message that came compressed, in the core's room for such.

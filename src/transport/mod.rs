@@ -18,6 +18,8 @@ use crate::wire::http1::Head;
 pub enum Endpoint {
     /// `/connection/websocket`
     Websocket,
+    /// `/connection/echo`: a WebSocket whose messages come back, for conformance suites.
+    Echo,
     /// `/api/<name>`: a place in [`METHODS`].
     Api(usize),
     /// `/api/batch`
@@ -26,6 +28,8 @@ pub enum Endpoint {
     ApiLegacy,
     /// `/health`
     Health,
+    /// `/health/ready`: Corecast's own.
+    Ready,
     /// `/metrics`
     Metrics,
     /// `/openapi.json`
@@ -66,11 +70,12 @@ const TRANSPORTS: &[Transport] = &[
         paths: |s| endpoint(!s.websocket.disabled, &s.websocket.handler_prefix, Endpoint::Websocket),
         is_external: |_| true,
     },
-    Transport { paths: api_paths, is_external: |s| s.http_api.external },
     Transport {
-        paths: |s| endpoint(s.health.enabled, &s.health.handler_prefix, Endpoint::Health),
-        is_external: |_| false,
+        paths: |s| endpoint(s.corecast.echo_enabled, "/connection/echo", Endpoint::Echo),
+        is_external: |_| true,
     },
+    Transport { paths: api_paths, is_external: |s| s.http_api.external },
+    Transport { paths: health_paths, is_external: |_| false },
     Transport {
         paths: |s| endpoint(s.prometheus.enabled, &s.prometheus.handler_prefix, Endpoint::Metrics),
         is_external: |_| false,
@@ -81,6 +86,14 @@ const TRANSPORTS: &[Transport] = &[
 
 fn endpoint(enabled: bool, prefix: &str, endpoint: Endpoint) -> Vec<(String, Endpoint)> {
     if enabled { vec![(trimmed(prefix), endpoint)] } else { Vec::new() }
+}
+
+fn health_paths(settings: &Settings) -> Vec<(String, Endpoint)> {
+    if !settings.health.enabled {
+        return Vec::new();
+    }
+    let prefix = settings.health.handler_prefix.trim_end_matches('/');
+    vec![(trimmed(prefix), Endpoint::Health), (format!("{prefix}/ready"), Endpoint::Ready)]
 }
 
 fn api_paths(settings: &Settings) -> Vec<(String, Endpoint)> {
@@ -191,7 +204,7 @@ mod tests {
         assert!(!endpoints(&settings, Scope::Internal).contains(&Endpoint::Websocket));
         settings.http_api.external = true;
         assert!(endpoints(&settings, Scope::External).contains(&Endpoint::Api(0)));
-        assert_eq!(endpoints(&settings, Scope::Internal), [Endpoint::Health]);
+        assert_eq!(endpoints(&settings, Scope::Internal), [Endpoint::Health, Endpoint::Ready]);
     }
 
     #[test]

@@ -5,8 +5,11 @@
 //! The first reserved bit marks a compressed message where that was agreed on (RFC 7692); such a message is handed out as
 //! it came, for [`super::deflate::Inflater`]. Every other reserved bit is a violation.
 //!
-//! Invariants: a frame is unmasked once, when it is whole; where the input was cut never changes what is decoded; the
-//! decoder owns memory only from the first fragment of a message to the call after the one that hands it out.
+//! A text that can no longer become valid is refused while its frame is still under way.
+//!
+//! Invariants: a frame is unmasked in place once, when it is whole; where the input was cut changes nothing but how early
+//! such a text is refused; the decoder owns memory only from the first fragment of a message to the call after the one
+//! that hands it out.
 
 use std::ops::Range;
 
@@ -115,6 +118,8 @@ pub struct Decoder {
     message: Vec<u8>,
     /// How much of an open text is known to be whole characters.
     checked: usize,
+    /// The same of the payload of a frame that is not whole yet.
+    ahead: u32,
 }
 
 /// A parsed frame header.
@@ -129,7 +134,7 @@ struct Header {
 impl Decoder {
     /// For one connection.
     pub fn new(role: Role) -> Decoder {
-        Decoder { role, has_deflate: false, is_deflated: false, open: None, message: Vec::new(), checked: 0 }
+        Decoder { role, has_deflate: false, is_deflated: false, open: None, message: Vec::new(), checked: 0, ahead: 0 }
     }
 
     /// Messages may be compressed if `agreed`.
@@ -146,6 +151,11 @@ impl Decoder {
             self.message = Vec::new();
         }
         let Some(header) = self.header(input, message_bytes_max)? else { return Ok(Step { consumed: 0, event: None }) };
+        if header.payload.end > input.len() {
+            self.check_ahead(&header, &input[header.payload.start.min(input.len())..])?;
+            return Ok(Step { consumed: 0, event: None });
+        }
+        self.ahead = 0;
         let (consumed, payload) = (header.payload.end, &mut input[header.payload.clone()]);
         if self.role == Role::Server {
             unmask(payload, header.key);
@@ -160,7 +170,7 @@ impl Decoder {
         Ok(Step { consumed, event })
     }
 
-    /// The header of a frame that is whole; `None` while bytes are missing.
+    /// The header of the first frame; `None` while bytes of it are missing.
     fn header(&self, input: &[u8], message_bytes_max: usize) -> Result<Option<Header>, Violation> {
         let [first, second, ..] = *input else { return Ok(None) };
         let opcode = Opcode::of(first & 15).ok_or(protocol("unknown opcode"))?;
@@ -185,12 +195,10 @@ impl Decoder {
         let room = if opcode.is_control() { 125 } else { message_bytes_max.saturating_sub(self.message.len()) };
         let length = usize::try_from(length).ok().filter(|length| *length <= room).ok_or(TOO_BIG)?;
         let start = start + if is_masked { 4 } else { 0 };
-        if input.len() < start + length {
-            return Ok(None);
-        }
         let mut key = [0; 4];
         if is_masked {
-            key.copy_from_slice(&input[start - 4..start]);
+            let Some(bytes) = input.get(start - 4..start) else { return Ok(None) };
+            key.copy_from_slice(bytes);
         }
         Ok(Some(Header { is_final, is_deflated, opcode, payload: start..start + length, key }))
     }
@@ -223,6 +231,35 @@ impl Decoder {
             true => Event::Deflated { opcode: kind, payload },
             false => Event::Message { opcode: kind, payload },
         }))
+    }
+
+    /// Refuses a text whose frame is not whole, when what has come of it shows that it is none. Each byte is looked at once.
+    fn check_ahead(&mut self, header: &Header, payload: &[u8]) -> Result<(), Violation> {
+        let Header { is_deflated, opcode, key, .. } = *header;
+        let is_text = match opcode {
+            Opcode::Text => !is_deflated,
+            Opcode::Continuation => self.open == Some(Opcode::Text) && !self.is_deflated,
+            _ => false,
+        };
+        let ahead = self.ahead as usize;
+        if !is_text || payload.len() <= ahead || u32::try_from(payload.len()).is_err() {
+            return Ok(());
+        }
+        // The character that the fragment before has begun, if this one has not gone on with it yet.
+        let begun = if ahead == 0 && opcode == Opcode::Continuation { self.checked..self.message.len() } else { 0..0 };
+        let mut text = self.message[begun.clone()].to_vec();
+        text.extend_from_slice(&payload[ahead..]);
+        if self.role == Role::Server {
+            let [a, b, c, d] = key;
+            let turned = [[a, b, c, d], [b, c, d, a], [c, d, a, b], [d, a, b, c]];
+            unmask(&mut text[begun.len()..], turned[ahead % 4]);
+        }
+        match simdutf8::compat::from_utf8(&text) {
+            Ok(_) => self.ahead = payload.len() as u32,
+            Err(e) if e.error_len().is_none() => self.ahead += e.valid_up_to().saturating_sub(begun.len()) as u32,
+            Err(_) => return Err(NOT_UTF8),
+        }
+        Ok(())
     }
 
     /// Refuses a text at the first fragment after which it can no longer become valid.

@@ -131,6 +131,39 @@ fn a_text_that_cannot_become_valid_is_refused_at_its_fragment() {
     assert_eq!(one(Role::Server, &stream).map(|e| e.len()), Ok(1), "a character over three fragments");
 }
 
+/// How many bytes of the stream it takes, one by one, until it is refused.
+fn refused_after(stream: &[u8]) -> Option<usize> {
+    let (mut decoder, mut input) = (Decoder::new(Role::Server), Vec::new());
+    for (at, byte) in stream.iter().enumerate() {
+        input.push(*byte);
+        match decoder.decode(&mut input, 1 << 16).map(|step| step.consumed) {
+            Err(violation) => {
+                assert_eq!(violation, NOT_UTF8);
+                return Some(at + 1);
+            }
+            Ok(consumed) => drop(input.drain(..consumed)),
+        }
+    }
+    None
+}
+
+#[test]
+fn a_text_that_cannot_become_valid_is_refused_before_its_frame_is_whole() {
+    let header = 6;
+    // U+10FFFF is the last character: f4 8f is one that may go on, f4 90 is none.
+    let single = client_frame(0x81, b"ab\xce\xba\xf4\x90\x80\x80cdefghij");
+    assert_eq!(refused_after(&single), Some(header + 6));
+    let first = client_frame(0x01, b"ok\xf4");
+    let rest = [&first[..], &client_frame(0x80, b"\x90\x80\x80 and more")].concat();
+    assert_eq!(refused_after(&rest), Some(first.len() + header + 1), "a character that the fragment before has begun");
+    let good = [&first[..], &client_frame(0x00, b"\x8f\xbf"), &client_frame(0x80, b"\xbf\xe2\x82\xac")].concat();
+    assert_eq!(refused_after(&good), None);
+    let binary = client_frame(0x82, b"\xff\xff\xff");
+    assert_eq!(refused_after(&binary), None);
+    let after_ping = [client_frame(0x89, b"\xff\xff"), client_frame(0x81, b"\xff1234")].concat();
+    assert_eq!(refused_after(&after_ping), Some(header + 2 + header + 1));
+}
+
 #[test]
 fn a_close_code_is_legal_or_a_violation() {
     let legal = [1000, 1003, 1007, 1011, 1014, 3000, 3999, 4000, 4999];

@@ -190,7 +190,7 @@ impl Pure {
 
     /// The process is told to stop.
     pub fn stop(&mut self) {
-        for message in [Message::Stop, Message::End] {
+        for message in [Message::Stop, Message::End(Duration::ZERO)] {
             for shard in &mut self.shards {
                 shard.handle(self.now, Event::Message(message.clone()));
             }

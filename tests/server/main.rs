@@ -8,6 +8,7 @@ mod bad_input;
 mod catch_up;
 mod deflate;
 mod delivery;
+mod echo;
 mod jwks;
 mod limits;
 mod sole;

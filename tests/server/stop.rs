@@ -81,6 +81,63 @@ fn a_second_signal_ends_at_once() {
     assert_eq!(socket.closed(), Some((3001, "shutdown".into())));
     server.signal("TERM");
     assert_eq!(server.wait(), Some(1));
+    let line = server.wait_for_log("a second signal");
+    assert!(line.contains("1 connections were cut on 1 cores"), "{line}");
+}
+
+fn status_of(server: &Server, path: &str) -> u16 {
+    server.request("GET", path, "", "").0
+}
+
+#[test]
+fn a_node_that_will_stop_says_so_and_serves_on() {
+    let config = CONFIG.replacen('{', r#"{"shutdown": {"termination_delay": "3s"},"#, 1);
+    let mut server = Server::start(&config, 2);
+    assert_eq!(server.request("GET", "/health/ready", "", ""), (200, "{}".into()));
+    server.signal("TERM");
+    server.wait_for_log("not ready any more");
+    let deadline = std::time::Instant::now() + super::common::server::PATIENCE;
+    while status_of(&server, "/health/ready") != 503 {
+        assert!(std::time::Instant::now() < deadline, "it is ready for ever");
+    }
+    assert_eq!(status_of(&server, "/health"), 200, "as Centrifugo has it");
+    let mut late = Socket::subscribed(&server, &["open:late"]);
+    assert_eq!(server.api("publish", r#"{"channel":"open:late","data":1}"#).0, 200);
+    assert!(late.text().is_some_and(|text| text.contains(r#""data":1"#)));
+    assert_eq!(late.closed(), Some((3001, "shutdown".into())));
+    late.close(3001);
+    assert_eq!(server.wait(), Some(0));
+    server.wait_for_log("nothing was cut");
+}
+
+#[test]
+fn clients_are_told_one_after_another_and_those_who_wait_are_served_meanwhile() {
+    let config = CONFIG.replacen('{', r#"{"shutdown": {"spread": "1500ms"},"#, 1);
+    for cores in [1, 2] {
+        let mut server = Server::start(&config, cores);
+        let mut sockets: Vec<Socket> = (0..30).map(|_| Socket::subscribed(&server, &["open:spread"])).collect();
+        server.signal("TERM");
+        server.wait_for_log("shutting down");
+        let began = std::time::Instant::now();
+        let ends = std::thread::scope(|scope| {
+            let wait = |socket: &mut Socket| {
+                let closed = socket.closed();
+                let ended = began.elapsed();
+                socket.close(3001);
+                (closed, ended)
+            };
+            let threads: Vec<_> = sockets.iter_mut().map(|socket| scope.spawn(move || wait(socket))).collect();
+            threads.into_iter().map(|thread| thread.join().expect("a reader")).collect::<Vec<_>>()
+        });
+        assert!(ends.iter().all(|(closed, _)| *closed == Some((3001, "shutdown".into()))), "{ends:?}");
+        let mut times: Vec<_> = ends.into_iter().map(|(_, time)| time).collect();
+        times.sort();
+        let spread = times[29] - times[0];
+        assert!(spread > std::time::Duration::from_millis(1000), "{times:?}");
+        let in_first_half = times.iter().filter(|time| **time < times[0] + spread / 2).count();
+        assert!((8..=22).contains(&in_first_half), "evenly: {times:?}");
+        assert_eq!(server.wait(), Some(0));
+    }
 }
 
 #[test]

@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# Suites that others wrote for the protocols below ours, and our probes of HTTP/1.1 framing, against the real binary.
+# run.sh [full]: with all cases of permessage-deflate (12, 13), which take half an hour. BINARY: another than the release build.
+set -euo pipefail
+cd "$(dirname "$0")"
+root=$(cd ../.. && pwd)
+binary=${BINARY:-${CARGO_TARGET_DIR:-$root/target}/release/corecast}
+
+need() { # need COMMAND PACKAGES…: installs Debian packages when a command is missing
+	local command=$1
+	shift
+	command -v "$command" >/dev/null 2>&1 && return
+	if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+		apt-get update -qq && apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+	else
+		echo "$command is missing: install $*" >&2
+		exit 1
+	fi
+}
+
+need python3 python3 python3-venv
+need go golang-go
+if ! python3 -W ignore -c 'import lib2to3' 2>/dev/null; then
+	need python3.11 python3.11 python3.11-venv
+	python=python3.11
+fi
+python=${python:-python3}
+
+# What is installed is what the lists said at the time: a changed list installs again.
+if ! cmp -s requirements.txt .venv/requirements.txt; then
+	$python -m venv .venv 2>/dev/null || { need ensurepip-of-python python3-venv; $python -m venv .venv; }
+	.venv/bin/pip install --quiet --disable-pip-version-check -r requirements.txt
+	cp requirements.txt .venv/
+fi
+if ! cmp -s suite.txt .venv/suite/suite.txt; then
+	rm -rf .venv/suite
+	.venv/bin/pip download --quiet --disable-pip-version-check --no-deps --no-binary :all: --require-hashes -r suite.txt -d .venv/suite
+	cp suite.txt .venv/suite/
+fi
+if ! cmp -s h2spec/go.sum .venv/h2spec.sum; then
+	(cd h2spec && go build -o ../.venv/bin/h2spec github.com/summerwind/h2spec/cmd/h2spec)
+	cp h2spec/go.sum .venv/h2spec.sum
+fi
+exec .venv/bin/python -W ignore compat.py "$binary" "$@"
