@@ -68,6 +68,7 @@ impl LoneCore {
             counters: vec![Arc::new(Counters::default())],
             render_metrics: |_| String::new(),
             placement: Placement::new(1, 1),
+            overload: corecast::overload::Overload::new(usize::MAX, 1),
             settings,
         });
         let now = Now { mono: Mono(0), wall: UnixMillis(BEGIN * 1000) };

@@ -210,6 +210,21 @@ counters! {
         channels_with_state, Gauge, "corecast_channels_with_state", [], "Channels that have history or presence.";
         history_publications, Gauge, "corecast_history_publications", [], "Publications kept in histories.";
         history_bytes, Gauge, "corecast_history_bytes", [], "Bytes of the publications kept in histories.";
+        overload_steps, Counter, "corecast_overload_steps_total", [], "Steps of the overload ladder, up and down.";
+        overload_pauses, Counter, "corecast_overload_pauses_total", [],
+            "Pauses in reading a connection that published while memory was scarce.";
+        overload_refused, Counter, "corecast_overload_connections_refused_total", [],
+            "Clients refused because memory was scarce.";
+        overload_cuts, Counter, "corecast_overload_cuts_total", [],
+            "Connections cut, or made to catch up later, because most waited for them while memory was scarce.";
+        overload_publications_refused, Counter, "corecast_overload_publications_refused_total", [],
+            "Publications refused because memory was scarce.";
+        memory_receive, Gauge, "corecast_memory_bytes", [purpose = "receive"], "Bytes held, by purpose.";
+        memory_input, Gauge, "corecast_memory_bytes", [purpose = "input"], "Bytes held, by purpose.";
+        memory_output, Gauge, "corecast_memory_bytes", [purpose = "output"], "Bytes held, by purpose.";
+        memory_history, Gauge, "corecast_memory_bytes", [purpose = "history"], "Bytes held, by purpose.";
+        memory_recovered, Gauge, "corecast_memory_bytes", [purpose = "recovered"], "Bytes held, by purpose.";
+        memory_connections, Gauge, "corecast_memory_bytes", [purpose = "connections"], "Bytes held, by purpose.";
         presence_entries, Gauge, "corecast_presence_entries", [], "Clients present in channels.";
     }
     twins {

@@ -154,6 +154,24 @@ pub const LISTEN_BACKLOG: i32 = 4096;
 /// Descriptors kept free of connections: files, eventfds, rings, a spare for telling a client that the server is full.
 pub const DESCRIPTORS_RESERVED: usize = 64;
 
+/// While memory is scarce: between two looks of an idle core, and between two rounds of cutting the slowest.
+pub const OVERLOAD_LOOK_MS: u64 = 100;
+
+/// Use has to be below a step of the overload ladder for so long before that step ends.
+pub const OVERLOAD_CALM_MS: u64 = 1_000;
+
+/// How long a connection that has published is not read while memory is scarce.
+pub const OVERLOAD_REST_MS: u64 = 100;
+
+/// The memory of a connection that does nothing, with its session and one subscription (`bench/README.md`).
+pub const CONNECTION_BYTES: usize = 1_400;
+
+/// What a kept publication takes beside its payload (`channel/history.rs`).
+pub const PUBLICATION_BYTES: usize = 72;
+
+/// The least budget of one core: its receive buffers and some work.
+pub const MEMORY_BYTES_PER_CORE_MIN: usize = 16 << 20;
+
 /// Locked memory that one core's rings need; glommio fails only at join when it is missing.
 pub const MEMLOCK_BYTES_PER_CORE: u64 = 512 << 10;
 

@@ -10,6 +10,7 @@ use crate::id::Core;
 use crate::limits;
 use crate::metrics;
 use crate::outbound;
+use crate::overload::Overload;
 use crate::runtime::certificates::{Certificates, Encryption};
 use crate::runtime::clocks::Clock;
 use crate::runtime::launch::{self, CoreParts};
@@ -60,6 +61,7 @@ pub fn run(settings: Settings, reread: &Reread) -> Ended {
         engine = "memory",
         cores = cpus.len(),
         open_files = descriptors,
+        memory_budget = shared.overload.budget * cpus.len(),
         "starting Corecast"
     );
     let (cores, reports) = start(ports.listeners, &cpus, &shared, &policy, connections_max)?;
@@ -231,8 +233,22 @@ fn share(settings: &Settings, cores: usize, address: SocketAddr) -> Result<Share
         counters: (0..cores).map(|_| Arc::new(Counters::default())).collect(),
         render_metrics: metrics::render,
         placement: Placement::new(random.random(), cores),
+        overload: Overload::new(memory_budget(settings, cores)?, cores),
         settings: settings.clone(),
     })
+}
+
+/// Bytes that the node may hold.
+fn memory_budget(settings: &Settings, cores: usize) -> Result<usize, Failure> {
+    let least = limits::MEMORY_BYTES_PER_CORE_MIN * cores;
+    match settings.corecast.memory_budget {
+        0 => Ok(probe::memory().map_or(usize::MAX, |bytes| (bytes / 4 * 3).max(least))),
+        budget if budget < least => Err(format!(
+            "corecast.memory.budget is {budget}: {cores} cores need at least {least} bytes; leave it out for three quarters of \
+             what there is"
+        )),
+        budget => Ok(budget),
+    }
 }
 
 fn write_pid(path: &str) -> Result<(), Failure> {

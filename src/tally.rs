@@ -183,7 +183,7 @@ impl Set for UnsubscribeCode {
 pub struct ApiErrorCode;
 
 impl ApiErrorCode {
-    const KNOWN: &'static [u32] = &[100, 102, 104, 107, 108, 112, 113];
+    const KNOWN: &'static [u32] = &[100, 102, 104, 107, 108, 111, 112, 113];
 }
 
 impl Set for ApiErrorCode {

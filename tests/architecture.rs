@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// Rows of modules, from the foundations up.
 const ORDER: &[&[&str]] = &[
-    &["limits", "clock", "id", "wheel", "counters", "tally", "timing", "calls"],
+    &["limits", "clock", "id", "wheel", "counters", "tally", "timing", "calls", "overload"],
     &["proto", "wire"],
     &["protocol"],
     &["config"],
@@ -41,6 +41,7 @@ const PURE: &[&str] = &[
     "tally",
     "timing",
     "calls",
+    "overload",
     "proto",
     "wire",
     "protocol",

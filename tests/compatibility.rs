@@ -485,6 +485,12 @@ const ROWS: &[Row] = &[
     ),
     (
         "Process",
+        "short of memory: compression, then quick publishers, new clients (503), the slowest clients (3008) and publications (error 111) are given up, in this order, and come back (`corecast.memory.budget`)",
+        Differs("Centrifugo has a limit for each client and none for all"),
+        "whoever_does_not_read_costs_new_clients_first",
+    ),
+    (
+        "Process",
         "`corecast.echo.enabled`: `/connection/echo` sends WebSocket messages back, for conformance suites",
         Differs("ours alone; off by default, warned about"),
         "messages_come_back_as_they_are",

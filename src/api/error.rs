@@ -25,6 +25,8 @@ impl ApiError {
     pub const BAD_REQUEST: ApiError = ApiError { code: 107, message: "bad request", status: 400 };
     /// The feature is switched off for this channel.
     pub const NOT_AVAILABLE: ApiError = ApiError { code: 108, message: "not available", status: 400 };
+    /// The server is short of memory; later it will do. 429 as HTTP has it.
+    pub const TOO_MANY_REQUESTS: ApiError = ApiError { code: 111, message: "too many requests", status: 429 };
     /// The position belongs to another epoch.
     pub const UNRECOVERABLE_POSITION: ApiError = ApiError { code: 112, message: "unrecoverable position", status: 416 };
     /// Defined for clients of maps; no method answers it.
@@ -37,6 +39,7 @@ impl ApiError {
         ApiError::NOT_FOUND,
         ApiError::BAD_REQUEST,
         ApiError::NOT_AVAILABLE,
+        ApiError::TOO_MANY_REQUESTS,
         ApiError::UNRECOVERABLE_POSITION,
         ApiError::CONFLICT,
     ];

@@ -67,6 +67,11 @@ impl Ranges {
         self.bytes -= self.kept.remove(&channel).map_or(0, |kept| kept.bytes);
     }
 
+    /// Bytes of the lists.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// When [`Ranges::expire`] has something to do.
     pub fn next_deadline(&self) -> Option<Mono> {
         self.order.front().map(|(until, _)| *until)

@@ -421,6 +421,9 @@ pub struct Corecast {
     pub cores: usize,
     /// `corecast.http_api.max_body_size`: bytes of one API request; more is refused with 413.
     pub http_api_max_body_size: usize,
+    /// `corecast.memory.budget`: bytes that the node may hold before it gives up something; 0: three quarters of what the
+    /// control group or the machine has.
+    pub memory_budget: usize,
     /// `corecast.tls.min_version`: `1.2` or `1.3`, for all ports.
     pub tls_min_version: String,
     /// `corecast.echo.enabled`: `/connection/echo` is there. For conformance suites, not for production.
@@ -586,6 +589,7 @@ impl Default for Corecast {
             http_api_max_body_size: 64 << 20,
             tls_min_version: "1.2".into(),
             echo_enabled: false,
+            memory_budget: 0,
             jwks_allow_private_targets: false,
         }
     }

@@ -89,6 +89,7 @@ corecast.cores	int	0
 corecast.echo.enabled	bool	false		
 corecast.http_api.max_body_size	int	67108864		
 corecast.jwks.allow_private_targets	bool	false		
+corecast.memory.budget	int	0		
 corecast.tls.min_version	string	\"1.2\"		
 ";
 
@@ -275,7 +276,7 @@ mod tests {
     #[test]
     fn the_table_holds_every_option_of_both_dialects() {
         let count = |dialect| table().names.iter().filter(|name| name.dialect == dialect).count();
-        assert_eq!((count(Dialect::V6), count(Dialect::V5)), (825 + 10, 349 + 9));
+        assert_eq!((count(Dialect::V6), count(Dialect::V5)), (825 + 11, 349 + 10));
         assert_eq!(table().fields(Dialect::V6, "channel_namespace").len(), 72 + 2);
         assert_eq!(table().fields(Dialect::V5, "namespaces").len(), 38 + 2);
     }

@@ -41,8 +41,12 @@ pub struct Conn {
     pub input: Vec<u8>,
     /// The peer will send nothing more.
     pub at_end: bool,
-    /// The socket is not read because too much input waits.
+    /// The socket is not read because too much input waits, or because it rests.
     pub paused: bool,
+    /// It has published while the node was short of memory, and is not read for a moment.
+    pub rests: bool,
+    /// Bytes of input that it was seen to hold.
+    pub held: u32,
     /// The earliest entry of this connection in the wheel.
     pub armed: Mono,
     /// Its socket is full, and then it is looked at whether the peer takes anything.
@@ -156,6 +160,16 @@ pub struct Client {
     pub is_claiming: bool,
 }
 
+impl Peer {
+    /// Bytes of commands that wait.
+    pub fn held_bytes(&self) -> usize {
+        match self {
+            Peer::Client(client) => client.backlog.capacity(),
+            Peer::Echo(_) => 0,
+        }
+    }
+}
+
 impl Client {
     /// True when the client follows the channel from a position, be it that its `connect` still waits for others.
     pub fn is_positioned(&self, key: ChannelKey) -> bool {
@@ -251,7 +265,17 @@ impl Conn {
             }
         };
         let (armed, write_deadline) = (Mono::NEVER, Mono::NEVER);
-        Conn { slot, input: Vec::new(), at_end: false, paused: false, armed, write_deadline, kind }
+        Conn {
+            slot,
+            input: Vec::new(),
+            at_end: false,
+            paused: false,
+            rests: false,
+            held: 0,
+            armed,
+            write_deadline,
+            kind,
+        }
     }
 
     /// True while a request or command waits for another core: no further input is looked at.

@@ -149,6 +149,7 @@ fn code_of_error(code: u32) -> Code {
     match code {
         102 | 104 => Code::NotFound,
         107 | 108 => Code::InvalidArgument,
+        111 => Code::ResourceExhausted,
         112 => Code::OutOfRange,
         113 => Code::AlreadyExists,
         _ => Code::Internal,
@@ -168,6 +169,7 @@ mod tests {
                 404 => Code::NotFound,
                 409 => Code::AlreadyExists,
                 416 => Code::OutOfRange,
+                429 => Code::ResourceExhausted,
                 _ => Code::Internal,
             };
             assert_eq!(code_of_error(error.code), code, "{error:?}");

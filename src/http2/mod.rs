@@ -208,6 +208,11 @@ impl Http2 {
         !self.is_done() && self.pipe.unread() < limits::INPUT_BYTES_PAUSE
     }
 
+    /// Bytes of requests that are not whole or not read.
+    pub fn held_bytes(&self) -> usize {
+        self.pipe.unread() + self.streams.values().map(|stream| stream.held_bytes()).sum::<usize>()
+    }
+
     /// What happened, in its order.
     pub fn poll_event(&mut self) -> Option<Event> {
         if self.events.is_empty() {

@@ -108,6 +108,15 @@ impl Stream {
         }
     }
 
+    /// Bytes of a request that is not whole.
+    pub(super) fn held_bytes(&self) -> usize {
+        let whole = match &self.stage {
+            Stage::Reading { message: Some(message), .. } => message.len(),
+            _ => 0,
+        };
+        self.reader.held_bytes() + whole
+    }
+
     /// When the stream acts by itself.
     pub(super) fn deadline(&self) -> Mono {
         match self.stage {

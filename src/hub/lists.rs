@@ -52,6 +52,8 @@ struct Node {
     joined: Option<Block>,
     /// The frame that was appended last and the node it led to.
     last_child: (u64, List),
+    /// The first node with this frame: its block counts here.
+    is_first: bool,
 }
 
 /// All sequences of one core that somebody waits for.
@@ -63,6 +65,9 @@ pub struct Lists {
     /// How many nodes were retired ever.
     retired_ever: u64,
     root_child: (u64, List),
+    newest_frame: u64,
+    /// Bytes of blocks and of what was joined of them.
+    held: usize,
 }
 
 impl Lists {
@@ -102,6 +107,11 @@ impl Lists {
         self.nodes.len()
     }
 
+    /// Bytes that the sequences hold; a block that stands in several counts once.
+    pub fn held_bytes(&self) -> usize {
+        self.held
+    }
+
     /// True when there is such a list. For tests and the simulation.
     pub fn is_live(&self, list: List) -> bool {
         list == EMPTY || self.place(list) < self.nodes.len()
@@ -124,7 +134,20 @@ impl Lists {
         let is_apart = source.is_kept() || self.is_apart(list);
         let (parent, block, last_child) = (list, block.clone(), (0, EMPTY));
         let child = self.next();
-        self.nodes.push_back(Node { parent, block, frame, source, is_apart, bytes, joined: None, last_child });
+        let is_first = frame > self.newest_frame;
+        self.newest_frame = self.newest_frame.max(frame);
+        self.held += if is_first { block.len() } else { 0 };
+        self.nodes.push_back(Node {
+            parent,
+            block,
+            frame,
+            source,
+            is_apart,
+            bytes,
+            joined: None,
+            last_child,
+            is_first,
+        });
         if list == EMPTY {
             self.root_child = (frame, child);
         } else {
@@ -152,7 +175,9 @@ impl Lists {
         let parts = self.path(list);
         let pieces: Vec<&[u8]> = parts.iter().map(|part| &part.block[..]).collect();
         let place = self.place(list);
-        self.nodes[place].joined = Some(Block::joined(&pieces));
+        let joined = Block::joined(&pieces);
+        self.held += joined.len();
+        self.nodes[place].joined = Some(joined);
         true
     }
 
@@ -188,7 +213,10 @@ impl Lists {
     /// again and again keeps its frame number, and its old node dies here.
     pub fn retire(&mut self, count: usize) {
         self.root_child = (0, EMPTY);
-        self.nodes.drain(..count);
+        for node in self.nodes.drain(..count) {
+            self.held -= if node.is_first { node.block.len() } else { 0 };
+            self.held -= node.joined.map_or(0, |joined| joined.len());
+        }
         self.retired_ever += count as u64;
         self.retired = ((u64::from(self.retired) + count as u64) % u64::from(u32::MAX)) as u32;
     }
@@ -215,6 +243,9 @@ mod tests {
         let both = lists.append(first, 2, Source::NONE, &b);
         assert_eq!(lists.append(first, 2, Source::NONE, &b), both);
         assert_eq!((lists.len(), bytes(&mut lists, both)), (2, b"ab".to_vec()));
+        assert_eq!(lists.held_bytes(), 4, "two blocks and what was joined of them");
+        lists.retire(2);
+        assert_eq!(lists.held_bytes(), 0);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 pub mod audiences;
 mod delays;
 mod hot;
+pub mod ledger;
 pub mod lists;
 pub mod outbox;
 pub mod output;

@@ -1,8 +1,10 @@
 //! What the kernel did not take from one connection yet: references to shared blocks, and how much of the first is gone.
 
+use super::ledger::{Ledger, Owed};
 use super::lists::Source;
 use crate::protocol::frame::Block;
 use std::collections::VecDeque;
+use std::rc::Rc;
 
 /// Blocks are joined for a call of the kernel up to so many bytes.
 const JOINED_BYTES: usize = 64 << 10;
@@ -18,10 +20,27 @@ pub struct Part {
     pub source: Source,
 }
 
+/// A block that is kept for one connection, and counted.
+#[derive(Debug)]
+pub struct Stored {
+    /// The block.
+    pub part: Part,
+    _owed: Owed,
+}
+
+impl Stored {
+    /// Keeps a block.
+    pub fn new(part: Part, ledger: &Rc<Ledger>) -> Stored {
+        let _owed = Owed::new(&part.block, ledger);
+        Stored { part, _owed }
+    }
+}
+
 /// The rest of one connection. Exists while its socket is full, and no longer.
 #[derive(Default, Debug)]
 pub struct Outbox {
-    parts: VecDeque<Part>,
+    ledger: Rc<Ledger>,
+    parts: VecDeque<Stored>,
     /// Bytes of the first block that are already sent.
     sent: usize,
     /// Bytes that wait.
@@ -34,8 +53,8 @@ pub struct Outbox {
 
 impl Outbox {
     /// Of a socket that has just become full; `unsent`: bytes that its peer has not taken of the kernel.
-    pub fn new(unsent: usize) -> Outbox {
-        Outbox { unsent, ..Outbox::default() }
+    pub fn new(unsent: usize, ledger: &Rc<Ledger>) -> Outbox {
+        Outbox { unsent, ledger: ledger.clone(), ..Outbox::default() }
     }
 
     /// Bytes that wait.
@@ -49,7 +68,7 @@ impl Outbox {
         debug_assert!(sent <= part.block.len());
         self.bytes += part.block.len() - sent;
         self.sent += sent;
-        self.parts.push_back(part);
+        self.parts.push_back(Stored::new(part, &self.ledger));
     }
 
     /// Appends the blocks of a sequence of which the first `sent` bytes are gone.
@@ -66,14 +85,14 @@ impl Outbox {
     /// What to send next: the rest of the first block, or several blocks joined in `scratch`.
     pub fn front<'a>(&'a self, scratch: &'a mut Vec<u8>) -> &'a [u8] {
         let Some(first) = self.parts.front() else { return &[] };
-        let rest = &first.block[self.sent..];
-        let second = self.parts.get(1).map_or(usize::MAX, |part| part.block.len());
+        let rest = &first.part.block[self.sent..];
+        let second = self.parts.get(1).map_or(usize::MAX, |second| second.part.block.len());
         if rest.len().saturating_add(second) > JOINED_BYTES {
             return rest;
         }
         scratch.clear();
         scratch.extend_from_slice(rest);
-        for part in self.parts.iter().skip(1) {
+        for Stored { part, .. } in self.parts.iter().skip(1) {
             if scratch.len() + part.block.len() > JOINED_BYTES {
                 break;
             }
@@ -87,9 +106,9 @@ impl Outbox {
         self.bytes -= n;
         self.sent += n;
         while let Some(first) = self.parts.front()
-            && self.sent >= first.block.len()
+            && self.sent >= first.part.block.len()
         {
-            self.sent -= first.block.len();
+            self.sent -= first.part.block.len();
             self.parts.pop_front();
         }
     }
@@ -97,13 +116,13 @@ impl Outbox {
     /// Drops everything but the block that was begun: the peer must be able to read what follows it.
     pub fn keep_begun(&mut self) {
         self.parts.truncate(usize::from(self.sent > 0));
-        self.bytes = self.parts.front().map_or(0, |part| part.block.len() - self.sent);
+        self.bytes = self.parts.front().map_or(0, |first| first.part.block.len() - self.sent);
     }
 
     /// Takes out the blocks that can be read again and that `is_taken`, except one that was begun.
     pub fn withdraw(&mut self, mut is_taken: impl FnMut(&Part) -> bool) {
         let (mut begun, mut left) = (self.sent > 0, 0);
-        self.parts.retain(|part| {
+        self.parts.retain(|Stored { part, .. }| {
             let stays = std::mem::take(&mut begun) || !part.source.is_kept() || !is_taken(part);
             left += if stays { part.block.len() } else { 0 };
             stays

@@ -27,14 +27,16 @@
 
 use super::delays::Delays;
 use super::hot::{BLOCKED, BULK, EXPRESS, HELD, Hot, NOTIFY, OPEN, WAITS};
+use super::ledger::Ledger;
 use super::lists::{EMPTY, List, Lists, Source};
-use super::outbox::{Outbox, Part};
+use super::outbox::{Outbox, Part, Stored};
 use crate::clock::Mono;
 use crate::counters::Counters;
 use crate::limits;
 use crate::protocol::frame::Block;
 use hashbrown::HashMap;
 use std::collections::VecDeque;
+use std::rc::Rc;
 use std::time::Duration;
 
 /// Where the flush writes. `index` is the place of the connection.
@@ -100,7 +102,7 @@ impl Way {
 /// What was broadcast to a held connection, with its frame identities.
 #[derive(Default)]
 struct Held {
-    parts: Vec<Part>,
+    parts: Vec<Stored>,
     bytes: usize,
     /// It was too much, and nothing more is kept: the verdict follows.
     is_over: bool,
@@ -129,6 +131,8 @@ pub struct Output {
     doubts: Vec<u32>,
     scratch: Vec<u8>,
     outbox_bytes_max: usize,
+    /// What outboxes and held connections keep.
+    ledger: Rc<Ledger>,
 }
 
 impl Output {
@@ -161,7 +165,7 @@ impl Output {
         }
         let Some(held) = self.held.remove(&index) else { return };
         self.hot[index as usize].clear(HELD);
-        for part in &held.parts {
+        for Stored { part, .. } in &held.parts {
             self.mark(index, part.frame, part.source, &part.block, Way::Express);
         }
     }
@@ -224,7 +228,7 @@ impl Output {
         if held.is_over {
             return;
         }
-        held.parts.push(Part { block: block.clone(), frame, source });
+        held.parts.push(Stored::new(Part { block: block.clone(), frame, source }, &self.ledger));
         held.bytes += block.len();
         if held.bytes > self.outbox_bytes_max {
             *held = Held { is_over: true, ..Held::default() };
@@ -449,7 +453,7 @@ impl Output {
     /// What is left of a list behind so many bytes goes out when its socket says that it has room.
     fn wait(&mut self, index: u32, list: List, sent: usize, sink: &mut impl Sink) {
         self.hot[index as usize].set(BLOCKED);
-        let outbox = self.outboxes[index as usize].insert(Box::new(Outbox::new(sink.unsent(index))));
+        let outbox = self.outboxes[index as usize].insert(Box::new(Outbox::new(sink.unsent(index), &self.ledger)));
         outbox.extend(self.lists.parts(list), sent);
         sink.watch(index);
         self.notices.push(Notice::Blocked(index));
@@ -510,6 +514,28 @@ impl Output {
     /// Bytes that wait in the connection's outbox.
     pub fn outbox_bytes(&self, index: u32) -> usize {
         self.outboxes.get(index as usize).and_then(Option::as_ref).map_or(0, |outbox| outbox.bytes())
+    }
+
+    /// Bytes of everything that waits for connections; what several wait for counts once.
+    pub fn held_bytes(&self) -> usize {
+        self.lists.held_bytes() + self.ledger.bytes()
+    }
+
+    /// The blocked connections for which most waits: `share` of them, one at least.
+    pub fn slowest(&self, share: impl FnOnce(usize) -> usize) -> Vec<u32> {
+        let blocked = self.outboxes.iter().enumerate().filter_map(|(index, outbox)| {
+            let bytes = outbox.as_ref()?.bytes();
+            (bytes > 0).then_some((bytes, index as u32))
+        });
+        let mut blocked: Vec<(usize, u32)> = blocked.collect();
+        blocked.sort_unstable_by(|one, other| other.cmp(one));
+        blocked.truncate(share(blocked.len()).max(1));
+        blocked.into_iter().map(|(_, index)| index).collect()
+    }
+
+    /// True when nothing waits for anybody. For tests and the simulation.
+    pub fn holds_nothing(&self) -> bool {
+        self.ledger.is_empty()
     }
 
     /// Panics when the marks and the pass disagree. For tests and the simulation: it walks everything.

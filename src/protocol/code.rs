@@ -65,6 +65,7 @@ codes!(Error {
     NOT_AVAILABLE = error(108, "not available"), "The feature is switched off.";
     TOKEN_EXPIRED = error(109, "token expired"), "The client should fetch a new one.";
     EXPIRED = error(110, "expired"), "The asked-for expiry is in the past.";
+    TOO_MANY_REQUESTS = temporary(111, "too many requests"), "The server is short of memory; later it will do.";
     UNRECOVERABLE_POSITION = error(112, "unrecoverable position"), "The history is of another epoch.";
 });
 

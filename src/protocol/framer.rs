@@ -13,6 +13,8 @@ use std::sync::Arc;
 pub struct Framer {
     /// Where the server compresses at all.
     deflater: Option<Deflater>,
+    /// Compression is given up for a while.
+    is_off: bool,
     /// Only longer messages are compressed; 0: all.
     bytes_min: usize,
     deflated: Vec<u8>,
@@ -23,12 +25,17 @@ pub struct Framer {
 impl Framer {
     /// Compresses nothing.
     pub fn new(counters: Arc<Counters>) -> Framer {
-        Framer { deflater: None, bytes_min: 0, deflated: Vec::new(), bytes: Vec::new(), counters }
+        Framer { deflater: None, is_off: false, bytes_min: 0, deflated: Vec::new(), bytes: Vec::new(), counters }
     }
 
     /// Compresses messages of more than `bytes_min` bytes, or all if that is 0.
     pub fn with_deflater(self, deflater: Deflater, bytes_min: usize) -> Framer {
         Framer { deflater: Some(deflater), bytes_min, ..self }
+    }
+
+    /// Whether messages are compressed from now on, where the server compresses at all.
+    pub fn set_compression(&mut self, is_on: bool) {
+        self.is_off = !is_on;
     }
 
     /// Frames an encoded message.
@@ -44,7 +51,7 @@ impl Framer {
     /// `None`: it does not go out as pieces.
     fn deflated_splices(&mut self, rendition: Rendition, payload: &[u8], splices: &[Splice<'_>]) -> Option<Block> {
         let is_worth_it = rendition.is_deflated() && !splices.is_empty() && payload.len() > self.bytes_min;
-        let deflater = self.deflater.as_mut().filter(|_| is_worth_it)?;
+        let deflater = self.deflater.as_mut().filter(|_| is_worth_it && !self.is_off)?;
         let (mut out, mut at) = (std::mem::take(&mut self.bytes), 0);
         out.clear();
         for Splice { start, length, deflated } in splices {
@@ -80,7 +87,8 @@ impl Framer {
     /// The compressed message; `None` when it goes out as it is.
     fn deflated(&mut self, rendition: Rendition, payload: &[u8]) -> Option<Block> {
         let is_worth_it = self.bytes_min == 0 || payload.len() > self.bytes_min;
-        let deflater = self.deflater.as_mut().filter(|_| rendition.is_deflated() && is_worth_it)?;
+        let may_deflate = rendition.is_deflated() && is_worth_it && !self.is_off;
+        let deflater = self.deflater.as_mut().filter(|_| may_deflate)?;
         if !deflater.deflate(payload, &mut self.deflated) {
             return None;
         }

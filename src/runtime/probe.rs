@@ -36,6 +36,44 @@ pub fn cpus(asked: usize) -> Result<Vec<usize>, Refusal> {
     Ok(allowed)
 }
 
+/// Bytes of memory that this process may use: what the machine has, or the limit of its control group (version 2, or 1).
+pub fn memory() -> Option<usize> {
+    let machine = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| total_of(&text));
+    let group = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let limits = group.lines().filter_map(|line| {
+        let mut parts = line.splitn(3, ':');
+        let (_, kind, path) = (parts.next()?, parts.next()?, parts.next()?);
+        match kind {
+            "" => Some((format!("/sys/fs/cgroup{path}"), "memory.max")),
+            kind if kind.split(',').any(|one| one == "memory") => {
+                Some((format!("/sys/fs/cgroup/memory{path}"), "memory.limit_in_bytes"))
+            }
+            _ => None,
+        }
+    });
+    let limit = limits.filter_map(|(folder, file)| least_above(folder.into(), file)).min();
+    [machine, limit].into_iter().flatten().min()
+}
+
+/// The least number in the files of this name from a folder up.
+fn least_above(mut folder: std::path::PathBuf, file: &str) -> Option<usize> {
+    let mut least = None;
+    loop {
+        let here = std::fs::read_to_string(folder.join(file)).ok().and_then(|text| text.trim().parse().ok());
+        least = [least, here].into_iter().flatten().min();
+        if !folder.pop() || !folder.starts_with("/sys/fs/cgroup") {
+            return least;
+        }
+    }
+}
+
+/// `MemTotal` of `/proc/meminfo`, in bytes.
+fn total_of(text: &str) -> Option<usize> {
+    let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let kib: usize = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    kib.checked_mul(1024)
+}
+
 /// Whole CPUs of the control group's quota (version 2), rounded up; `None` without a quota.
 fn cgroup_quota() -> Option<usize> {
     let group = std::fs::read_to_string("/proc/self/cgroup").ok()?;

@@ -21,6 +21,7 @@ use crate::conn::Door;
 use crate::counters::Counters;
 use crate::id::{Core, Slot, Ticket};
 use crate::limits;
+use crate::overload::Level;
 use crate::session::outside::{Answer, Ask};
 use crate::shard::{Effect, Event, Message, Shard};
 use crossbeam_channel::Sender;
@@ -381,12 +382,22 @@ impl Driver {
                 Effect::Pause(slot) => self.sockets.pause(slot, &mut self.ring),
                 Effect::Resume(slot) => self.sockets.resume(slot),
                 Effect::StopListening => self.stop_listening(),
+                Effect::Overload { level, used, budget } => self.tell_overload(level, used, budget),
                 Effect::Quiet => _ = self.reports.send(Report::Quiet(self.port.me())),
                 Effect::Done => {
                     _ = self.reports.send(Report::Done(self.port.me()));
                     self.stops = true;
                 }
             }
+        }
+    }
+
+    fn tell_overload(&self, level: Level, used: usize, budget: usize) {
+        let (core, meaning) = (self.port.me().0, level.meaning());
+        if level == Level::Normal {
+            tracing::info!(core, used, budget, "overload is over: {meaning}");
+        } else {
+            tracing::warn!(core, level = level as u8, used, budget, "overload: {meaning}");
         }
     }
 

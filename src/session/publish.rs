@@ -2,7 +2,7 @@
 
 use super::{Context, Flow, Session, Waiting, reply_to};
 use crate::proto::client::{Publication, PublishRequest, PublishResult};
-use crate::protocol::code::Disconnect;
+use crate::protocol::code::{Disconnect, Error};
 use crate::session::flow::PublishWish;
 
 impl Session {
@@ -18,6 +18,14 @@ impl Session {
         let publication = Publication { data: request.data, info, ..Publication::default() };
         self.waiting = Some(Waiting::Publish { id });
         Flow::Publish(Box::new(PublishWish { channel: request.channel, publication }))
+    }
+
+    /// The server takes no publications for now.
+    pub fn not_published(&mut self) -> Flow {
+        let Some(Waiting::Publish { id }) = self.waiting.take() else {
+            unreachable!("only publish waits for a publication")
+        };
+        self.error(id, Error::TOO_MANY_REQUESTS)
     }
 
     /// The owner core has taken the publication; its push, if this client gets one, is queued already.

@@ -113,7 +113,7 @@ impl Shard {
     fn request(&mut self, slot: Slot, found: Endpoint, request: &Request<'_>, is_authorized: bool) -> Outcome {
         match found {
             Endpoint::Health => Outcome::Answer(health::answer()),
-            Endpoint::Ready => Outcome::Answer(health::ready((!self.is_ready()).then_some("shutting down"))),
+            Endpoint::Ready => Outcome::Answer(health::ready(self.obstacle())),
             Endpoint::Metrics => {
                 let text = (self.shared.render_metrics)(&self.shared.counters);
                 let content_type = Some("text/plain; version=0.0.4; charset=utf-8");
@@ -143,10 +143,20 @@ impl Shard {
         }
     }
 
+    /// Why the node should not be sent clients.
+    fn obstacle(&self) -> Option<&'static str> {
+        let overloaded = (!self.takes_clients()).then_some("short of memory");
+        (!self.is_ready()).then_some("shutting down").or(overloaded)
+    }
+
     fn websocket_request(&mut self, head: &Head<'_>) -> Outcome {
         let shared = self.shared.clone();
         match endpoint::upgrade(head, &shared.origins, &shared.settings) {
             Err(answer) => Outcome::Answer(answer),
+            Ok(_) if !self.takes_clients() => {
+                self.counters.overload_refused.add(1);
+                Outcome::Answer(endpoint::full(head))
+            }
             Ok(upgrade) if !self.is_stopping() && shared.gate.enter(self.now.mono) => {
                 Outcome::Upgrade(Box::new(upgrade))
             }

@@ -179,6 +179,9 @@ impl Shard {
     fn run(&mut self, job: Ticket, task: usize, plan: Plan, protocol: ApiProtocol) -> Result<Outcome, Running> {
         match plan {
             Plan::Refused(error) => Ok(error.outcome()),
+            Plan::Publish(_) | Plan::Broadcast(_) if !self.takes_publications() => {
+                Ok(ApiError::TOO_MANY_REQUESTS.outcome())
+            }
             Plan::Publish(mut post) => {
                 post.is_json &= protocol != ApiProtocol::Grpc;
                 match self.post(post) {

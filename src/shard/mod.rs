@@ -18,6 +18,7 @@ mod outside;
 mod owner;
 pub mod placement;
 mod positions;
+mod pressure;
 mod publications;
 mod sessions;
 mod sole;
@@ -41,6 +42,7 @@ use crate::hub::output::Notice;
 use crate::hub::{Output, Registry, Sink, Users};
 use crate::id::{Core, Slot, Ticket};
 use crate::limits;
+use crate::overload::{Level, Overload};
 use crate::protocol::code::Disconnect;
 use crate::protocol::frame::{Block, Rendition};
 use crate::protocol::framer::Framer;
@@ -73,6 +75,8 @@ pub struct Shared {
     pub render_metrics: fn(&[Arc<Counters>]) -> String,
     /// Channel to core.
     pub placement: Placement,
+    /// How far the memory of the cores has come, and what is given up for that.
+    pub overload: Overload,
 }
 
 /// What happens to a core.
@@ -123,6 +127,15 @@ pub enum Effect {
     Resume(Slot),
     /// Take no more connections.
     StopListening,
+    /// The core gives up something, or takes it back, for the sake of memory: to be logged.
+    Overload {
+        /// What is given up now.
+        level: Level,
+        /// Bytes that the core holds.
+        used: usize,
+        /// Bytes that it may hold.
+        budget: usize,
+    },
     /// Nothing is in flight any more ([`Message::Stop`]).
     Quiet,
     /// All connections are closed ([`Message::End`]).
@@ -174,6 +187,7 @@ pub struct Shard {
     departures: acts::Departures,
     tickets: u64,
     effects: VecDeque<Effect>,
+    pressure: pressure::Pressure,
     stopping: stop::Stopping,
     /// Clients that are still to be told that the process stops.
     farewells: stop::Farewells,
@@ -200,6 +214,7 @@ impl Shard {
         let hash_seed = rand::Rng::random(&mut random);
         let figures = Figures::new(now.mono, shared.settings.node.info_metrics_aggregate_interval);
         let counters = shared.counters[core.index()].clone();
+        let pressure = pressure::Pressure::new(shared.overload.budget);
         let mut framer = sessions::framer(&shared.settings.websocket, &counters);
         let pings = sessions::ping_frames(&mut framer).map(|block| (output.frame_id(), block));
         Shard {
@@ -234,6 +249,7 @@ impl Shard {
             departures: acts::Departures::default(),
             tickets: 0,
             effects: VecDeque::new(),
+            pressure,
             stopping: stop::Stopping::No,
             farewells: stop::Farewells::default(),
             verdicts: Vec::new(),
@@ -264,6 +280,7 @@ impl Shard {
     /// Time has passed; nothing else has happened. Writes are timed by it.
     pub fn pass_time(&mut self, now: Now) {
         self.now = now;
+        self.begin_event();
         self.output.set_time(now.mono);
     }
 
@@ -276,12 +293,13 @@ impl Shard {
     pub fn next_deadline(&self) -> Option<Mono> {
         let tables = [self.wheel.next_deadline(), self.store.next_deadline(), self.ranges.next_deadline()];
         let work = [self.jobs.next_deadline(), self.checks.next_deadline(self.now.mono), self.output.next_deadline()];
-        let work = work.into_iter().chain([self.next_farewell()]);
+        let work = work.into_iter().chain([self.next_farewell(), self.pressure.next_deadline()]);
         tables.into_iter().chain(work).flatten().chain([self.figures.next_deadline()]).min()
     }
 
     /// Writes at most `slice` connections; true while more are to be written.
     pub fn flush(&mut self, slice: usize, sink: &mut impl Sink) -> bool {
+        self.look_at_memory();
         self.output.flush(slice, sink, &self.counters);
         // What was drained may go on with its next request at once.
         self.settle();
@@ -334,7 +352,9 @@ impl Shard {
             self.wheel.arm(deadline, conn.slot);
             conn.armed = deadline;
         }
+        self.weigh(&mut conn);
         let is_full = (conn.is_waiting() || self.is_clogged(&conn)) && conn.input.len() > limits::INPUT_BYTES_PAUSE;
+        let is_full = is_full || conn.rests;
         if is_full != conn.paused {
             conn.paused = is_full;
             self.effects.push_back(if is_full { Effect::Pause(conn.slot) } else { Effect::Resume(conn.slot) });
@@ -438,6 +458,7 @@ impl Shard {
     /// The connection is over: everything that it held is given up.
     fn drop_conn(&mut self, mut conn: Box<Conn>) {
         self.end_session(&mut conn);
+        self.unweigh(&conn);
         self.counters.grpc_connections.sub(u64::from(matches!(conn.kind, Kind::Http2(_))));
         self.output.close(conn.slot.index);
         self.counters.connections.sub(1);
@@ -459,6 +480,7 @@ impl Shard {
         self.expire_checks();
         self.expire_jobs();
         self.tell_some();
+        self.end_rests();
         self.figures.roll(self.now.mono, &self.shared.counters);
         self.counters.api.age(self.now.mono);
     }

@@ -241,6 +241,7 @@ impl Shard {
                     Some(joined) => client.session.listening(joined, context!(self)),
                     None => return After::Nothing,
                 },
+                Flow::Publish(_) if !self.takes_publications() => client.session.not_published(),
                 Flow::Publish(wish) => {
                     let is_json = rendition.protocol() == Protocol::Json;
                     let PublishWish { channel, publication } = *wish;

@@ -58,9 +58,11 @@ pub fn upgrade(head: &Head<'_>, origins: &Origins, settings: &Settings) -> Resul
     Ok(Upgrade { reply, opening })
 }
 
-/// The node takes no more clients.
+/// The node takes no more clients for now.
 pub fn full(head: &Head<'_>) -> Answer {
-    refused(503, head.field("origin"))
+    let mut answer = refused(503, head.field("origin"));
+    answer.fields.push(("Retry-After", "1".into()));
+    answer
 }
 
 fn refused(status: u16, origin: Option<&[u8]>) -> Answer {

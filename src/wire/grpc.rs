@@ -77,6 +77,11 @@ impl Reader {
         self.joined.extend_from_slice(&data);
     }
 
+    /// Bytes of messages that are not whole.
+    pub fn held_bytes(&self) -> usize {
+        self.piece.len() + self.joined.capacity()
+    }
+
     /// True when no message was begun.
     pub fn is_empty(&self) -> bool {
         self.piece.is_empty() && self.joined.is_empty()

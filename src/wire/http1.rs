@@ -197,6 +197,11 @@ impl Decoder {
         }
     }
 
+    /// Bytes of a request that is gathered.
+    pub fn held_bytes(&self) -> usize {
+        self.gathering.as_ref().map_or(0, |gathering| gathering.head.len() + gathering.body.capacity())
+    }
+
     /// True when nothing of a request has been taken in by the decoder itself, so that with an empty input the
     /// connection rests between requests.
     pub fn is_idle(&self) -> bool {

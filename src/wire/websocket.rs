@@ -142,6 +142,11 @@ impl Decoder {
         Decoder { has_deflate: agreed, ..self }
     }
 
+    /// Bytes of a fragmented message so far.
+    pub fn held_bytes(&self) -> usize {
+        self.message.capacity()
+    }
+
     /// Takes the first frame of `input`, the unused bytes of the connection. `message_bytes_max` bounds a message.
     ///
     /// # Errors

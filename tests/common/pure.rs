@@ -89,6 +89,7 @@ impl Pure {
             counters: (0..cores).map(|_| Arc::new(Counters::default())).collect(),
             render_metrics: |_| String::new(),
             placement: Placement::new(1, cores),
+            overload: corecast::overload::Overload::new(usize::MAX, cores),
             settings: settings.clone(),
         });
         let now = begin();

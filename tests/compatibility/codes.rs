@@ -20,12 +20,14 @@ const CODES: &[(Kind, u32, &str)] = &[
     (Kind::Error, 108, "F105 presence for those who may not"),
     (Kind::Error, 109, "F06 an expired token"),
     (Kind::Error, 110, "F14 a session that expired before it began"),
+    (Kind::Error, 111, "a_full_history_refuses_publications_until_it_has_expired"),
     (Kind::Error, 112, "F110 history of another epoch"),
     (Kind::Api, 100, "F126e expiries of subscriptions, and an unknown namespace"),
     (Kind::Api, 102, "F126e expiries of subscriptions, and an unknown namespace"),
     (Kind::Api, 104, "calls that ask for what is not there"),
     (Kind::Api, 107, "calls that ask for what is not there"),
     (Kind::Api, 108, "calls that ask for what is not there"),
+    (Kind::Api, 111, "a_full_history_refuses_publications_until_it_has_expired"),
     (Kind::Api, 112, "calls that ask for what is not there"),
     (Kind::Disconnect, 3001, "F129 the server stops"),
     (Kind::Disconnect, 3004, "F85 a type that nobody knows"),
@@ -52,7 +54,6 @@ const CODES: &[(Kind, u32, &str)] = &[
 /// Codes of Centrifugo that this server never sends by itself, and why.
 const NEVER: &[(Kind, u32, &str)] = &[
     (Kind::Error, 101, "Centrifugo does not send it either"),
-    (Kind::Error, 111, "rate limits of Centrifugo PRO"),
     (Kind::Error, 113, "map subscriptions"),
     (Kind::Api, 113, "no method of Centrifugo answers it either"),
     (Kind::Disconnect, 3000, "the client is gone; a backend that names it drops TCP"),

@@ -11,6 +11,7 @@ mod delivery;
 mod echo;
 mod jwks;
 mod limits;
+mod overload;
 mod sole;
 mod spread;
 mod start;

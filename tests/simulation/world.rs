@@ -153,6 +153,7 @@ impl World {
             counters: (0..cores).map(|_| Arc::new(Counters::default())).collect(),
             render_metrics: |_| String::new(),
             placement: placement.clone(),
+            overload: corecast::overload::Overload::new(usize::MAX, cores),
             settings,
         });
         let mut channels = realm::CHANNELS.to_vec();
@@ -306,6 +307,7 @@ impl World {
     fn perform(&mut self, core: usize) {
         while let Some(effect) = self.nodes[core].shard.poll_effect() {
             match effect {
+                Effect::Overload { .. } => unreachable!("the budget has no end"),
                 Effect::Send(to, message) => self.dispatch(core, to.index(), message),
                 Effect::Close(slot) => {
                     let node = &mut self.nodes[core];
