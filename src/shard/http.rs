@@ -58,7 +58,8 @@ impl Shard {
             Read::Request { consumed, outcome, close, head_only } => (consumed, outcome, close, head_only),
             Read::Refused(status) => {
                 self.counters.http_refused.add(1);
-                (bytes.len(), Outcome::Answer(Answer::text(status, http1::reason(status))), true, false)
+                // Without a body: it may have been HEAD, which is answered without one.
+                (bytes.len(), Outcome::Answer(Answer::empty(status)), true, false)
             }
         };
         http.wait_for(WaitsFor::Answer, self.now.mono);
@@ -98,12 +99,14 @@ impl Shard {
                 let (found, is_authorized) = judged.unwrap_or_else(|| judge(&request.head, routes, settings));
                 let outcome = match found {
                     Some(found) => self.request(slot, found, &request, is_authorized),
-                    None => Outcome::Answer(Answer::not_found()),
+                    None => Outcome::Answer(Answer::without_endpoint(&request.head)),
                 };
+                // Who forwards a refused upgrade may believe that the protocol has changed: nothing behind it is read.
+                let is_refused_upgrade = matches!(found, Some(Endpoint::Websocket | Endpoint::Echo));
                 Read::Request {
                     consumed: request.consumed,
                     outcome,
-                    close: !request.head.keep_alive() || self.is_stopping(),
+                    close: !request.head.keep_alive() || is_refused_upgrade || self.is_stopping(),
                     head_only: request.head.method == "HEAD",
                 }
             }
@@ -123,8 +126,8 @@ impl Shard {
             Endpoint::Swagger(path) => {
                 Outcome::Answer(swagger::answer(path, request.head.method, &self.shared.settings))
             }
-            Endpoint::Websocket => self.websocket_request(&request.head),
-            Endpoint::Echo => match endpoint::upgrade(&request.head, &self.shared.origins, &self.shared.settings) {
+            Endpoint::Websocket => self.websocket_request(request),
+            Endpoint::Echo => match endpoint::upgrade(request, &self.shared.origins, &self.shared.settings) {
                 Err(answer) => Outcome::Answer(answer),
                 Ok(upgrade) => Outcome::Echo(Box::new(upgrade)),
             },
@@ -149,20 +152,20 @@ impl Shard {
         (!self.is_ready()).then_some("shutting down").or(overloaded)
     }
 
-    fn websocket_request(&mut self, head: &Head<'_>) -> Outcome {
+    fn websocket_request(&mut self, request: &Request<'_>) -> Outcome {
         let shared = self.shared.clone();
-        match endpoint::upgrade(head, &shared.origins, &shared.settings) {
+        match endpoint::upgrade(request, &shared.origins, &shared.settings) {
             Err(answer) => Outcome::Answer(answer),
             Ok(_) if !self.takes_clients() => {
                 self.counters.overload_refused.add(1);
-                Outcome::Answer(endpoint::full(head))
+                Outcome::Answer(endpoint::full(&request.head))
             }
             Ok(upgrade) if !self.is_stopping() && shared.gate.enter(self.now.mono) => {
                 Outcome::Upgrade(Box::new(upgrade))
             }
             Ok(_) => {
                 self.counters.connections_refused.add(1);
-                Outcome::Answer(endpoint::full(head))
+                Outcome::Answer(endpoint::full(&request.head))
             }
         }
     }
@@ -241,7 +244,7 @@ impl Shard {
             self.end_after_output(conn);
         } else {
             self.counters.http_refused.add(1);
-            self.respond(conn, Answer::text(408, http1::reason(408)), true, false);
+            self.respond(conn, Answer::empty(408), true, false);
         }
         true
     }

@@ -181,6 +181,11 @@ impl Answer {
         Answer { status, content_type: Some("application/json"), fields: Vec::new(), body }
     }
 
+    /// No endpoint answers this request. `OPTIONS *` asks about none, and gets what Go gives.
+    pub fn without_endpoint(head: &Head<'_>) -> Answer {
+        if head.path() == "*" { Answer::empty(200) } else { Answer::not_found() }
+    }
+
     /// No endpoint answers this path.
     pub fn not_found() -> Answer {
         Answer::text(404, "404 page not found")

@@ -6,7 +6,7 @@ use crate::protocol::command::Protocol;
 use crate::protocol::frame::Rendition;
 use crate::session::Opening;
 use crate::wire::handshake::{self, Offer, Origins, Subprotocol};
-use crate::wire::http1::Head;
+use crate::wire::http1::{Head, Request};
 use smallvec::SmallVec;
 
 /// What an accepted upgrade leads to.
@@ -21,7 +21,8 @@ pub struct Upgrade {
 ///
 /// # Errors
 /// The answer to a request that is no good upgrade.
-pub fn upgrade(head: &Head<'_>, origins: &Origins, settings: &Settings) -> Result<Upgrade, Answer> {
+pub fn upgrade(request: &Request<'_>, origins: &Origins, settings: &Settings) -> Result<Upgrade, Answer> {
+    let head = &request.head;
     let protocols: SmallVec<[&[u8]; 4]> = head.fields("sec-websocket-protocol").collect();
     let extensions: SmallVec<[&[u8]; 4]> = match settings.websocket.compression {
         true => head.fields("sec-websocket-extensions").collect(),
@@ -40,6 +41,10 @@ pub fn upgrade(head: &Head<'_>, origins: &Origins, settings: &Settings) -> Resul
         extensions: &extensions,
     };
     let accepted = handshake::negotiate(&offer, origins).map_err(|refusal| refused(refusal.status(), origin))?;
+    // Who forwards may take the protocol to have changed behind the head, and the content for frames.
+    if !request.body.is_empty() {
+        return Err(refused(400, origin));
+    }
     let mut reply = Vec::with_capacity(256);
     accepted.encode(origin, &mut reply);
     let is = |name, value| head.query_value(name).is_some_and(|v| v == value);

@@ -81,6 +81,8 @@ pub enum Refusal {
     Version,
     /// The request target has none of the four forms, or not the one that its method needs.
     Target,
+    /// `CONNECT`: what follows may be meant for the far end of a tunnel (RFC 9931), so it is not read.
+    Tunnel,
     /// A line ends in a bare LF, or too many empty lines precede the request.
     LineEnd,
     /// A field name is no token, or a value holds control characters, or a line is folded.
@@ -91,7 +93,7 @@ pub enum Refusal {
     ContentLength,
     /// `Transfer-Encoding` contradicts another field, the version or itself.
     TransferEncoding,
-    /// `Transfer-Encoding` names a coding other than `chunked`.
+    /// `Transfer-Encoding` ends in `chunked`, but names another coding too.
     Coding,
     /// `Expect` asks for something other than `100-continue`.
     Expectation,
@@ -117,7 +119,7 @@ impl Refusal {
             Self::TargetTooLong => 414,
             Self::Expectation => 417,
             Self::HeadTooLarge => 431,
-            Self::Coding => 501,
+            Self::Coding | Self::Tunnel => 501,
             Self::Version => 505,
         }
     }
@@ -129,6 +131,7 @@ impl fmt::Display for Refusal {
             Self::RequestLine => "malformed request line",
             Self::Version => "unsupported protocol version",
             Self::Target => "malformed request target",
+            Self::Tunnel => "tunnels are not made",
             Self::LineEnd => "malformed line end",
             Self::Field => "malformed header field",
             Self::Host => "missing, repeated or malformed Host",

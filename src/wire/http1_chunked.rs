@@ -1,14 +1,14 @@
 //! Chunked bodies (RFC 9112 7.1), decoded from whatever pieces arrive.
 //!
 //! Strict where readers are known to disagree: every line ends in CRLF, a size is 1 to 16 hexadecimal digits and
-//! nothing else, extensions hold no control characters. Extensions and trailers are read, bounded and dropped.
+//! nothing else. Extensions and trailers are read, bounded and dropped.
 
 use super::http1::Refusal;
-use super::http1_head::is_value_byte;
+use super::http1_extension::Extension;
 
 /// Digits of a chunk size: as many as 64 bits need.
 const SIZE_DIGITS_MAX: u8 = 16;
-/// Bytes of the extensions of one chunk.
+/// Bytes of the extensions of one chunk, from the first semicolon or the white space before it on.
 const EXTENSION_BYTES_MAX: usize = 256;
 /// Bytes of all extensions of a body: one-byte chunks with extensions are a cheap way to keep a reader busy.
 const EXTENSION_BYTES_TOTAL_MAX: usize = 16 * 1024;
@@ -51,7 +51,7 @@ pub(super) struct Chunked {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Size { digits: u8 },
-    Extension { bytes: usize },
+    Extension { at: Extension, bytes: usize },
     SizeLf,
     Data { left: usize },
     DataCr,
@@ -90,8 +90,8 @@ impl Chunked {
                     self.state = self.read_size(*byte, digits)?;
                     rest = after;
                 }
-                State::Extension { bytes } => {
-                    self.state = self.read_extension(*byte, bytes)?;
+                State::Extension { at, bytes } => {
+                    self.state = self.read_extension(*byte, at, bytes)?;
                     rest = after;
                 }
                 State::SizeLf => {
@@ -115,18 +115,19 @@ impl Chunked {
                 Ok(State::Size { digits: digits + 1 })
             }
             (None, b'\r') if digits > 0 => Ok(State::SizeLf),
-            (None, b';') if digits > 0 => Ok(State::Extension { bytes: 0 }),
+            _ if digits > 0 => self.read_extension(byte, Extension::default(), 0),
             _ => Err(Refusal::Chunk),
         }
     }
 
-    fn read_extension(&mut self, byte: u8, bytes: usize) -> Result<State, Refusal> {
-        if byte == b'\r' {
+    fn read_extension(&mut self, byte: u8, at: Extension, bytes: usize) -> Result<State, Refusal> {
+        if byte == b'\r' && at.may_end() {
             return Ok(State::SizeLf);
         }
         self.extension_bytes_total += 1;
         let is_bounded = bytes < EXTENSION_BYTES_MAX && self.extension_bytes_total <= EXTENSION_BYTES_TOTAL_MAX;
-        if is_bounded && is_value_byte(byte) { Ok(State::Extension { bytes: bytes + 1 }) } else { Err(Refusal::Chunk) }
+        let next = at.next(byte).filter(|_| is_bounded).ok_or(Refusal::Chunk)?;
+        Ok(State::Extension { at: next, bytes: bytes + 1 })
     }
 
     fn end_size_line(&mut self, byte: u8, body_bytes: usize) -> Result<State, Refusal> {

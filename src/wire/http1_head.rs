@@ -145,7 +145,7 @@ pub(super) fn parse<'i>(bytes: &'i [u8], limits: &Limits) -> Result<Head<'i>, Re
     let parts = Target::parse(method, target).ok_or(Refusal::Target)?;
     let head = Head { method, target, version_minor, parts, fields: SmallVec::from_slice(request.headers) };
     head.check_host()?;
-    Ok(head)
+    if method == "CONNECT" { Err(Refusal::Tunnel) } else { Ok(head) }
 }
 
 /// Refuses a request line, given with its line end, that `httparse` does not accept.
@@ -157,10 +157,11 @@ pub(super) fn check_request_line(line: &[u8]) -> Result<(), Refusal> {
     }
 }
 
-/// True when the line is well written but for a version from 1.2 on. `HTTP/0.9` never was written in a request.
+/// True when the line is well written but for a version that is not ours. One from 1.2 on could be read as 1.1, but who
+/// forwards it may not read it so.
 fn has_foreign_version(line: &[u8]) -> bool {
     let mut words = line.strip_suffix(b"\r\n").unwrap_or(line).split(|byte| *byte == b' ').skip(2);
-    let is_foreign = matches!(words.next(), Some([b'H', b'T', b'T', b'P', b'/', b'1'..=b'9', b'.', b'0'..=b'9']));
+    let is_foreign = matches!(words.next(), Some([b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9']));
     is_foreign && words.next().is_none()
 }
 
@@ -175,17 +176,17 @@ fn parse_length(value: &[u8]) -> Option<u64> {
     is_plain.then_some(length)
 }
 
-/// Accepts exactly `chunked`. A coding that we lack is one answer, a list that nobody may send is another: one with
-/// an item that is no token, or with `chunked` before its end or twice.
+/// Accepts exactly `chunked`. A list that ends in it names a coding that we lack; where any other list ends, nobody
+/// knows where the body does (RFC 9112 6.3). Nor may an item be no token, or `chunked` come twice.
 fn check_coding(value: &[u8]) -> Result<(), Refusal> {
     let is_chunked = |coding: &[u8]| coding.eq_ignore_ascii_case(b"chunked");
     if is_chunked(value) {
         return Ok(());
     }
     let is_token = |coding: &[u8]| !coding.is_empty() && coding.iter().all(|byte| is_token_byte(*byte));
-    let earlier = value.iter().rposition(|byte| *byte == b',').and_then(|comma| value.get(..comma));
-    let chunked_is_early = earlier.is_some_and(|earlier| list(earlier).any(is_chunked));
-    if chunked_is_early || !list(value).all(is_token) { Err(Refusal::TransferEncoding) } else { Err(Refusal::Coding) }
+    let first_chunked = list(value).position(is_chunked);
+    let is_clear = list(value).all(is_token) && first_chunked == list(value).count().checked_sub(1);
+    Err(if is_clear { Refusal::Coding } else { Refusal::TransferEncoding })
 }
 
 /// True for the bytes of a token (RFC 9110 5.6.2).

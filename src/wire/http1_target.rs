@@ -19,31 +19,47 @@ pub(super) struct Target<'a> {
 impl<'a> Target<'a> {
     /// Takes `target` apart; `None` when it has no form that `method` may use.
     pub(super) fn parse(method: &str, target: &'a str) -> Option<Self> {
+        // Fragments stay with the client. Browsers escape bytes beyond ASCII, but not all that RFC 3986 tells them to.
+        if !target.is_ascii() || memchr::memchr(b'#', target.as_bytes()).is_some() {
+            return None;
+        }
+        if method == "CONNECT" {
+            return is_tunnel_end(target).then_some(Self { authority: Some(target), path: "", query: "" });
+        }
         if target.starts_with('/') {
-            return Some(Self::from_path(None, target));
+            return Self::from_path(None, target);
         }
         if target == "*" {
             return (method == "OPTIONS").then_some(Self { authority: None, path: target, query: "" });
         }
-        if let Some((scheme, rest)) = target.split_once("://") {
-            return Self::from_absolute(scheme, rest);
-        }
-        let is_authority = method == "CONNECT" && !target.is_empty() && is_authority(target.as_bytes());
-        is_authority.then_some(Self { authority: Some(target), path: "", query: "" })
+        let (scheme, rest) = target.split_once("://")?;
+        Self::from_absolute(scheme, rest)
     }
 
     fn from_absolute(scheme: &str, rest: &'a str) -> Option<Self> {
         let is_known = ["http", "https", "ws", "wss"].iter().any(|known| scheme.eq_ignore_ascii_case(known));
         let (authority, path) = rest.split_at_checked(rest.find(['/', '?']).unwrap_or(rest.len()))?;
         let is_valid = is_known && !authority.is_empty() && is_authority(authority.as_bytes());
-        is_valid.then(|| Self::from_path(Some(authority), path))
+        if is_valid { Self::from_path(Some(authority), path) } else { None }
     }
 
-    fn from_path(authority: Option<&'a str>, path_and_query: &'a str) -> Self {
+    /// `None` when an escape of the path is broken. Those of a query only spoil the pair that they stand in.
+    fn from_path(authority: Option<&'a str>, path_and_query: &'a str) -> Option<Self> {
         let (path, query) = path_and_query.split_once('?').unwrap_or((path_and_query, ""));
         // Only absolute-form can leave the path out, and means the root by it.
-        Self { authority, path: if path.is_empty() { "/" } else { path }, query }
+        has_whole_escapes(path).then_some(Self { authority, path: if path.is_empty() { "/" } else { path }, query })
     }
+}
+
+/// True for a host with a port, both of them there: what `CONNECT` names (RFC 9112 3.2.3).
+fn is_tunnel_end(text: &str) -> bool {
+    let has_port = text.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && !port.is_empty());
+    has_port && !text.ends_with(']') && is_authority(text.as_bytes())
+}
+
+fn has_whole_escapes(path: &str) -> bool {
+    let is_hex = |at: usize| path.as_bytes().get(at).is_some_and(u8::is_ascii_hexdigit);
+    memchr::memchr_iter(b'%', path.as_bytes()).all(|at| is_hex(at + 1) && is_hex(at + 2))
 }
 
 /// True for `uri-host [":" port]` (RFC 3986 3.2.2) without user information. An empty host is one.
@@ -160,6 +176,22 @@ mod tests {
             ("GET", "http://user@h/", None),
             ("GET", "http://h:x/", None),
             ("CONNECT", "user@h:443", None),
+            ("CONNECT", "[::1]:443", Some((Some("[::1]:443"), "", ""))),
+            ("CONNECT", "h", None),
+            ("CONNECT", "h:", None),
+            ("CONNECT", ":443", None),
+            ("CONNECT", "[::1]", None),
+            ("CONNECT", "/a", None),
+            ("CONNECT", "http://h:80/", None),
+            ("GET", "/a%2", None),
+            ("GET", "/a%zz?b", None),
+            ("GET", "http://h/%", None),
+            ("GET", "/a?b=%zz", Some((None, "/a", "b=%zz"))),
+            ("GET", "/a?b={|}", Some((None, "/a", "b={|}"))),
+            ("GET", "/a#b", None),
+            ("GET", "/a?b#c", None),
+            ("GET", "/é", None),
+            ("GET", "/a?é", None),
         ];
         for (method, target, expected) in rows {
             assert_eq!(parts(method, target), expected, "{method} {target}");

@@ -8,6 +8,7 @@ pub mod handshake;
 mod handshake_origins;
 pub mod http1;
 mod http1_chunked;
+mod http1_extension;
 mod http1_head;
 mod http1_response;
 mod http1_target;
