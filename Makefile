@@ -5,7 +5,7 @@ CARGO ?= cargo
 CONFIG ?= examples/dev.json
 
 .DEFAULT_GOAL := help
-.PHONY: help run check test lint fmt sim live compat compat-full bench bench-instructions tune-check fuzz proto docs options doc clean
+.PHONY: help run check test lint fmt sim live compat compat-full bench bench-instructions tune-check fuzz proto docs options doc deny advisories clean
 
 help: ## lists the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
@@ -16,11 +16,12 @@ run: ## builds and starts the server on 127.0.0.1:8000 with examples/dev.json
 	@tuning/hello.sh $(CONFIG)
 	@exec $${CARGO_TARGET_DIR:-target}/release/corecast --config $(CONFIG)
 
-check: ## formatting, lints, architecture and unit tests: the quick part of `test`
+check: ## formatting, lints, architecture, unit tests and dependencies: the quick part of `test`
 	@tuning/toolchain.sh
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --all-targets --quiet --features bench -- -D warnings
 	$(CARGO) test --quiet --lib --test architecture
+	@$(MAKE) --no-print-directory deny
 
 test: check ## everything: units, transcripts, simulation, the real binary, official clients with one core and with two
 	@tuning/toolchain.sh test
@@ -65,6 +66,12 @@ bench-instructions: ## instructions per delivery, request, … against the recor
 
 tune-check: ## what on this host stands in the way, by tuning/check; fails when something does (tuning/apply changes it)
 	@tuning/check $(ARGS)
+
+deny: ## advisories, licences, duplicates and sources of the dependencies, by deny.toml (installs cargo-deny below target)
+	@tuning/deny.sh check
+
+advisories: ## renews tuning/advisories: make advisories DATABASE=clone of the RustSec database (without one it is cloned)
+	@tuning/deny.sh renew $(DATABASE)
 
 fuzz: ## each parser for 60 seconds (installs cargo-fuzz)
 	@command -v cargo-fuzz >/dev/null 2>&1 || $(CARGO) install --quiet cargo-fuzz

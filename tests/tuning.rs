@@ -1,5 +1,6 @@
 //! `tuning/check` and `tuning/apply` as they are run: on this host, where nothing may change, and on a made-up one, a folder
-//! with the files of /proc, /sys and /etc that they look at, where everything is bad.
+//! with the files of /proc, /sys and /etc that they look at, where everything is bad. And what holds of the unit for systemd
+//! and of the scripts of `make`.
 
 use corecast::limits;
 use std::collections::BTreeMap;
@@ -301,11 +302,92 @@ fn every_row_is_explained() {
 /// `make test` installs shellcheck; without it the scripts are only run.
 #[test]
 fn shellcheck_finds_nothing() {
-    let scripts = ["check", "apply", "items.sh", "hello.sh", "toolchain.sh"].map(|name| format!("{FOLDER}/{name}"));
+    let scripts =
+        ["check", "apply", "items.sh", "hello.sh", "toolchain.sh", "deny.sh"].map(|name| format!("{FOLDER}/{name}"));
     let Ok(output) = Command::new("shellcheck").args(["-x", "-P", FOLDER]).args(scripts).output() else {
         return eprintln!("shellcheck is not installed");
     };
     assert!(output.status.success(), "{}", text(&output));
+}
+
+#[test]
+fn the_unit_says_what_holds_of_the_server() {
+    let unit = fs::read_to_string(format!("{FOLDER}/corecast.service")).expect("readable");
+    let value = |key: &str| {
+        let line = unit.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+        line.unwrap_or_else(|| panic!("no {key}"))
+    };
+    let timeout = corecast::config::settings::Settings::default().shutdown.timeout.as_secs();
+    assert!(value("TimeoutStopSec").parse::<u64>().expect("seconds") > timeout);
+    let memlock = value("LimitMEMLOCK").strip_suffix('M').expect("MiB").parse::<u64>().expect("a number") << 20;
+    assert_eq!(memlock, limits::MEMLOCK_BYTES_PER_CORE * limits::CORES_MAX as u64);
+    assert_eq!(value("Restart"), "on-failure", "exit code 70 is one");
+    assert_eq!(value("ExecReload"), "/bin/kill -HUP $MAINPID");
+    assert_eq!(
+        (value("CapabilityBoundingSet"), value("AmbientCapabilities")),
+        ("CAP_NET_BIND_SERVICE", "CAP_NET_BIND_SERVICE")
+    );
+}
+
+/// Without systemd only the test above looks at the unit.
+#[test]
+fn systemd_understands_the_unit_and_finds_little_exposed() {
+    let unit = fs::read_to_string(format!("{FOLDER}/corecast.service")).expect("readable");
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("corecast.service");
+    fs::write(&path, unit.replace("/usr/local/bin/corecast", env!("CARGO_BIN_EXE_corecast"))).expect("written");
+    let analyze = |arguments: &[&str]| Command::new("systemd-analyze").args(arguments).arg(&path).output().ok();
+    let Some(verified) = analyze(&["verify", "--man=no"]) else { return eprintln!("systemd-analyze is not here") };
+    assert!(verified.status.success() && text(&verified).is_empty(), "{}", text(&verified));
+    let judged = analyze(&["security", "--offline=true", "--threshold=20", "--no-pager"]).expect("it was here");
+    assert!(judged.status.success(), "more than 2.0 of 10: {}", text(&judged));
+}
+
+#[test]
+fn a_package_that_was_not_looked_up_in_the_advisories_is_refused() {
+    let project = host(&[
+        ("tuning/advisories/examined", "# Ours.\nknown\n"),
+        ("Cargo.lock", "[[package]]\nname = \"known\"\n\n[[package]]\nname = \"unheard-of\"\n"),
+    ]);
+    let script = project.path().join("tuning/deny.sh");
+    fs::copy(format!("{FOLDER}/deny.sh"), &script).expect("copied");
+    let output = Command::new(&script).arg("check").output().expect("started");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output).contains("unheard-of; run make advisories"), "{}", text(&output));
+}
+
+#[test]
+fn of_an_advisory_the_facts_are_kept() {
+    let project = host(&[
+        ("tuning/.keep", ""),
+        ("Cargo.lock", "name = \"a\"\nname = \"b\"\n"),
+        (
+            "database/crates/a/RUSTSEC-2026-0001.md",
+            "```toml\n[advisory]\nid = \"RUSTSEC-2026-0001\"\npackage = \"a\"\ndescription = \"long\"\n\
+             date = \"2026-01-02\"\n\n[affected]\nos = [\"windows\"]\n\n[versions]\npatched = [\n  \">= 1.2\",\n]\n```\n\n# Title\n\nText.\n",
+        ),
+        ("database/crates/other/RUSTSEC-2026-0002.md", "```toml\n```\n"),
+    ]);
+    let script = project.path().join("tuning/deny.sh");
+    fs::copy(format!("{FOLDER}/deny.sh"), &script).expect("copied");
+    let git = |arguments: &[&str]| {
+        let identity = ["-c", "user.name=t", "-c", "user.email=t@example", "-c", "commit.gpgsign=false"];
+        let database = project.path().join("database");
+        Command::new("git").arg("-C").arg(database).args(identity).args(arguments).output().ok()
+    };
+    if git(&["init", "--quiet"]).is_none() {
+        return eprintln!("git is not here");
+    }
+    git(&["add", "."]).expect("it was here");
+    git(&["commit", "--quiet", "--message", "all"]).expect("it was here");
+    let output = Command::new(&script).args(["renew", "database"]).output().expect("started");
+    assert!(output.status.success(), "{}", text(&output));
+    let copy = files(&project.path().join("tuning/advisories"));
+    assert_eq!(copy.keys().collect::<Vec<_>>(), ["a/RUSTSEC-2026-0001.md", "examined"]);
+    let expected = "```toml\n[advisory]\nid = \"RUSTSEC-2026-0001\"\npackage = \"a\"\ndate = \"2026-01-02\"\n\
+                    [versions]\npatched = [\n  \">= 1.2\",\n]\n```\n\n# RUSTSEC-2026-0001, a\n";
+    assert_eq!(copy["a/RUSTSEC-2026-0001.md"], expected);
+    assert!(copy["examined"].ends_with("\na\nb\n"), "{}", copy["examined"]);
 }
 
 /// A line of the report.

@@ -186,7 +186,7 @@ advice_kernel() {
 
 advice_io_uring() {
 	cat <<-TEXT
-	in the seccomp profile of the container, beside the other allowed calls:
+	take tuning/seccomp.json, or in your seccomp profile of the container, beside the other allowed calls:
 	    { "names": ["io_uring_setup", "io_uring_enter", "io_uring_register"], "action": "SCMP_ACT_ALLOW" }
 	then: docker run --security-opt seccomp=PROFILE.json
 	in a systemd unit with SystemCallFilter=:

@@ -136,7 +136,11 @@ pub fn try_ring() -> Result<(), Refusal> {
     let (ports, _outside) = mesh::connect::<()>(1).map_err(|e| format!("no eventfd can be made: {e}"))?;
     let bell = ports.first().map(|port| port.bell()).ok_or("no core")?;
     let mut ring = Ring::new(bell.doorbell.as_raw_fd()).map_err(explain)?;
-    receive_once(&mut ring).map_err(|e| format!("io_uring does not receive ({e}): Linux 6.1 or later is needed"))
+    receive_once(&mut ring).map_err(|e| match e.raw_os_error() {
+        // Some filters let rings be made and not be used.
+        Some(libc::EPERM | libc::EACCES) => explain(e),
+        _ => format!("io_uring does not receive ({e}): Linux 6.1 or later is needed"),
+    })
 }
 
 fn receive_once(ring: &mut Ring) -> io::Result<()> {
@@ -171,7 +175,8 @@ fn explain(error: io::Error) -> Refusal {
                 }
                 _ => {
                     "io_uring is denied, as container runtimes do by default: allow io_uring_setup, io_uring_enter and \
-                      io_uring_register in the seccomp profile (docker run --security-opt seccomp=…)"
+                      io_uring_register in the seccomp profile, as tuning/seccomp.json does \
+                      (docker run --security-opt seccomp=…)"
                         .into()
                 }
             }

@@ -1,11 +1,12 @@
 //! The real binary over real sockets: deliveries across cores, compression, bad input, fetched keys, slow readers, those
-//! that catch up, write delays, floods, one connection per user, signals, TLS, refused starts.
+//! that catch up, write delays, floods, one connection per user, signals, TLS, refused starts, filters of system calls.
 
 #[path = "../common/mod.rs"]
 mod common;
 
 mod bad_input;
 mod catch_up;
+mod confined;
 mod deflate;
 mod delivery;
 mod echo;

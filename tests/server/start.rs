@@ -18,7 +18,8 @@ fn refused(wrapper: &[&str], config: &str, arguments: &[&str]) -> (Option<i32>, 
     (output.status.code(), String::from_utf8_lossy(&text).to_string())
 }
 
-fn expect(wrapper: &[&str], config: &str, arguments: &[&str], parts: &[&str]) {
+/// It is refused, once, with these words.
+pub fn expect(wrapper: &[&str], config: &str, arguments: &[&str], parts: &[&str]) {
     let (code, text) = refused(wrapper, config, arguments);
     assert_eq!(code, Some(1), "{text}");
     assert!(parts.iter().all(|part| text.contains(part)), "{parts:?} in {text}");
