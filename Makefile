@@ -73,10 +73,14 @@ deny: ## advisories, licences, duplicates and sources of the dependencies, by de
 advisories: ## renews tuning/advisories: make advisories DATABASE=clone of the RustSec database (without one it is cloned)
 	@tuning/deny.sh renew $(DATABASE)
 
-fuzz: ## each parser for 60 seconds (installs cargo-fuzz)
+# What fuzzing finds interesting gathers in fuzz/corpus; the committed inputs in fuzz/corpora and fuzz/regressions are read
+# as well, and by `make test`. TARGETS names some targets instead of all.
+fuzz: ## each parser for 60 seconds (installs cargo-fuzz): make fuzz SECONDS=600 TARGETS="http1 sessions"
 	@command -v cargo-fuzz >/dev/null 2>&1 || $(CARGO) install --quiet cargo-fuzz
-	@for target in http1 http2 websocket deflate commands api_body; do \
-		RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run $$target -- -max_total_time=60 -max_len=4096 || exit 1; \
+	@export RUSTC_BOOTSTRAP=1; $(CARGO) fuzz build && for target in $(or $(TARGETS),$$($(CARGO) fuzz list)); do \
+		mkdir -p fuzz/corpus/$$target fuzz/regressions/$$target; echo "== $$target"; \
+		$(CARGO) fuzz run $$target fuzz/corpus/$$target fuzz/corpora/$$target fuzz/regressions/$$target -- \
+			-max_total_time=$(or $(SECONDS),60) -max_len=4096 -timeout=10 -print_final_stats=1 -verbosity=0 || exit 1; \
 	done
 
 proto: ## generates src/proto from proto/

@@ -47,7 +47,7 @@ fn term(number: &str, unit: &str) -> Option<i128> {
     let mut part = scale;
     for digit in fraction.bytes() {
         part /= 10;
-        total += part * i128::from(digit - b'0');
+        total = total.checked_add(part * i128::from(digit - b'0'))?;
     }
     Some(total)
 }
@@ -107,6 +107,8 @@ mod tests {
         for text in ["", "3", "-", "+", "1d", "1h 30m", "1 s", ".s", "1..5s", "9999999999h", "5S", "s", "--1s", " 1s"] {
             assert_eq!(parse(text), None, "{text}");
         }
+        // The whole part of microseconds fits 128 bits, with the fraction it does not.
+        assert_eq!(parse("170141183460469231731687303715884105.9us"), None);
     }
 
     #[test]

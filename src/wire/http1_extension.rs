@@ -77,8 +77,27 @@ mod tests {
             assert!(is_extension(text), "{}", text.escape_ascii());
         }
         let bad: [&[u8]; 21] = [
-            b"", b" ", b";", b";;", b";a;", b"; ", b";=b", b";a=", b";a==b", b";a=b=c", b";a b", b";a=b c", b";a ", b";a=\"b",
-            b";a=\"b\"c", b";a=b\"c\"", b";a=\"\\\"", b";\"a\"", b";a,b", b";a\x80", b";a=\"\r\n\"",
+            b"",
+            b" ",
+            b";",
+            b";;",
+            b";a;",
+            b"; ",
+            b";=b",
+            b";a=",
+            b";a==b",
+            b";a=b=c",
+            b";a b",
+            b";a=b c",
+            b";a ",
+            b";a=\"b",
+            b";a=\"b\"c",
+            b";a=b\"c\"",
+            b";a=\"\\\"",
+            b";\"a\"",
+            b";a,b",
+            b";a\x80",
+            b";a=\"\r\n\"",
         ];
         for text in bad {
             assert!(!is_extension(text), "{}", text.escape_ascii());

@@ -180,6 +180,14 @@ impl Pure {
         }
     }
 
+    /// The connection breaks.
+    pub fn break_off(&mut self, wire: usize) {
+        if let Some(slot) = self.wires[wire].slot {
+            self.shards[self.wires[wire].core].handle(self.now, Event::Broken { slot });
+            self.settle();
+        }
+    }
+
     /// The configuration was read again.
     pub fn reload(&mut self, settings: &Settings) {
         let policy = Arc::new(Policy::new(settings).expect("good settings"));
