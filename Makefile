@@ -5,7 +5,8 @@ CARGO ?= cargo
 CONFIG ?= examples/dev.json
 
 .DEFAULT_GOAL := help
-.PHONY: help run check test lint fmt sim live compat compat-full bench bench-instructions tune-check fuzz proto docs options doc deny advisories clean
+.PHONY: help run check test lint fmt sim live compat compat-full bench bench-instructions tune-check fuzz fuzz-corpora proto docs options \
+	doc deny advisories clean
 
 help: ## lists the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
@@ -81,6 +82,15 @@ fuzz: ## each parser for 60 seconds (installs cargo-fuzz): make fuzz SECONDS=600
 		mkdir -p fuzz/corpus/$$target fuzz/regressions/$$target; echo "== $$target"; \
 		$(CARGO) fuzz run $$target fuzz/corpus/$$target fuzz/corpora/$$target fuzz/regressions/$$target -- \
 			-max_total_time=$(or $(SECONDS),60) -max_len=4096 -timeout=10 -print_final_stats=1 -verbosity=0 || exit 1; \
+	done
+
+# The committed corpora stay small: of what fuzzing has gathered, at most 48 short inputs that together reach much.
+fuzz-corpora: ## takes what fuzzing has found over into fuzz/corpora
+	@export RUSTC_BOOTSTRAP=1; for target in $(or $(TARGETS),$$($(CARGO) fuzz list)); do \
+		rm -rf fuzz/corpus/.new && mkdir -p fuzz/corpus/.new fuzz/corpus/$$target; \
+		$(CARGO) fuzz run $$target fuzz/corpus/.new fuzz/corpora/$$target fuzz/corpus/$$target -- \
+			-set_cover_merge=1 -max_len=256 -verbosity=0 || exit 1; \
+		ls fuzz/corpus/.new | head -n 48 | while read -r name; do cp fuzz/corpus/.new/$$name fuzz/corpora/$$target/; done; \
 	done
 
 proto: ## generates src/proto from proto/

@@ -92,11 +92,23 @@ fn run(name: &str, target: fn(&[u8])) {
             let other = &inputs[random.random_range(0..inputs.len())].1;
             let mutation = mutated(input, other, &mut random);
             if !holds(target, &mutation) {
-                bad.push(format!("mutation {seed} of {}: {:?}", path.display(), String::from_utf8_lossy(&mutation)));
+                let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{seed}"));
+                fs::write(&kept, &mutation).expect("room for an input");
+                bad.push(format!("{}, a mutation of {}", kept.display(), path.display()));
             }
         }
     }
     assert!(bad.is_empty(), "{name} fails:\n{}", bad.join("\n"));
+}
+
+#[test]
+fn the_corpora_are_small() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz");
+    let folders = ["corpora", "regressions"].map(|folder| root.join(folder));
+    let targets = folders.iter().flat_map(|folder| fs::read_dir(folder).expect("a folder"));
+    let inputs = targets.flat_map(|target| fs::read_dir(target.expect("an entry").path()).expect("a folder"));
+    let bytes: u64 = inputs.map(|input| input.expect("an entry").metadata().expect("of a file").len()).sum();
+    assert!(bytes < 1 << 20, "{bytes} bytes");
 }
 
 macro_rules! corpora {

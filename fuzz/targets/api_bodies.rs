@@ -9,6 +9,7 @@ use corecast::proto::api;
 use corecast::proto::json::{self, Object};
 use corecast::transport::api::{Work, batch_work};
 use prost::Message;
+use serde_json::value::RawValue;
 use std::sync::LazyLock;
 
 const CONFIG: &str = r#"{"channel": {"namespaces": [
@@ -113,7 +114,13 @@ fn old(body: &[u8]) {
 /// Only what passes the checks goes on.
 fn check(plan: Option<&Plan>) {
     match plan {
-        Some(Plan::Publish(post)) => assert!(RULES.namespace(&post.channel).is_some() && !post.channel.is_empty()),
+        Some(Plan::Publish(post)) => {
+            assert!(RULES.namespace(&post.channel).is_some() && !post.channel.is_empty());
+            assert!(
+                !post.channel.starts_with("oo:") || is_object(&post.publication.data),
+                "no JSON subscriber gets it"
+            );
+        }
         Some(Plan::Owner(channel, _)) => assert!(RULES.namespace(channel).is_some() && !channel.is_empty()),
         Some(Plan::Broadcast(posts)) => {
             let mut posts = posts.iter().flatten();
@@ -122,6 +129,11 @@ fn check(plan: Option<&Plan>) {
         Some(Plan::Refused(error)) => assert_ne!(*error, ApiError { code: 0, ..*error }),
         _ => {}
     }
+}
+
+fn is_object(data: &[u8]) -> bool {
+    let text = std::str::from_utf8(data).unwrap_or_default();
+    text.trim_start().starts_with('{') && serde_json::from_str::<&RawValue>(text).is_ok()
 }
 
 fn kind(plan: &Plan) -> std::mem::Discriminant<Plan> {

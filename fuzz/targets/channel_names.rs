@@ -56,8 +56,12 @@ fn split(channel: &settings::Channel, name: &str) {
 fn naive_users(channel: &settings::Channel, name: &str) -> Option<Vec<String>> {
     let (boundary, separator) = (&channel.user_boundary[..], &channel.user_separator[..]);
     let at = name.rfind(boundary).filter(|_| !boundary.is_empty())?;
-    let separator = if separator.is_empty() { "\0" } else { separator };
-    Some(name[at + boundary.len()..].split(separator).map(String::from).collect())
+    let users = &name[at + boundary.len()..];
+    // An empty separator is nowhere.
+    if separator.is_empty() {
+        return Some(vec![users.to_string()]);
+    }
+    Some(users.split(separator).map(String::from).collect())
 }
 
 /// Who may subscribe without a token.

@@ -9,26 +9,31 @@ use corecast::config::settings::Settings;
 use corecast::transport::websocket::upgrade;
 use corecast::wire::handshake::{Origins, accept};
 use corecast::wire::http1::{Decoder, Head, Limits, Step};
+use std::sync::LazyLock;
 
-const ORIGINS: [&[&str]; 4] = [&["*"], &[], &["https://a.example"], &["http{,s}://*.a.example"]];
+/// Patterns of the operator; the second one has none.
+static ORIGINS: LazyLock<[Origins; 4]> = LazyLock::new(|| {
+    [&["*"][..], &[], &["https://a.example"], &["http{,s}://*.a.example"]].map(|patterns| {
+        let patterns: Vec<String> = patterns.iter().map(ToString::to_string).collect();
+        Origins::new(&patterns).expect("good patterns")
+    })
+});
 const BASE64: GeneralPurpose =
     GeneralPurpose::new(&alphabet::STANDARD, GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true));
 
 pub fn run(data: &[u8]) {
     let mut script = Script::new(data);
-    let (patterns, compression) = (script.choose(&ORIGINS), script.flag());
-    let patterns: Vec<String> = patterns.iter().map(ToString::to_string).collect();
-    let origins = Origins::new(&patterns).expect("good patterns");
+    let (at, compression) = (script.below(ORIGINS.len()), script.flag());
     let mut settings = Settings::default();
     settings.websocket.compression = compression;
     settings.client.user_id_http_header = "X-User".into();
     let mut decoder = Decoder::new();
     let Ok(Step::Request(request)) = decoder.decode(script.rest(), &Limits::default(), &mut |_| 100) else { return };
     let head = &request.head;
-    match upgrade(&request, &origins, &settings) {
+    match upgrade(&request, &ORIGINS[at], &settings) {
         Ok(upgrade) => {
             let reply = String::from_utf8(upgrade.reply).expect("a head is text here");
-            accepted(head, &reply, patterns.is_empty(), compression);
+            accepted(head, &reply, at == 1, compression);
             let user = head.fields("x-user").next().filter(|value| !value.is_empty());
             let expected = user.map(|user| String::from_utf8_lossy(user).into_owned());
             assert_eq!(upgrade.opening.header_user.map(|user| user.to_string()), expected);

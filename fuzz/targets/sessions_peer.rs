@@ -43,10 +43,12 @@ pub struct Client {
     wire: usize,
     speech: Speech,
     peer: Peer,
-    /// Commands without a reply, in order.
-    waiting: VecDeque<u32>,
+    /// Commands without a reply, in order, and whether they are `connect`.
+    waiting: VecDeque<(u32, bool)>,
     ids: u32,
     is_connected: bool,
+    /// Its `connect` was answered by an error: nothing that follows is answered.
+    is_refused: bool,
     /// It has said what no client says: only the form of what it hears is looked at.
     is_wild: bool,
     has_heard_close: bool,
@@ -78,6 +80,7 @@ impl Client {
             waiting: VecDeque::new(),
             ids: 0,
             is_connected: false,
+            is_refused: false,
             is_wild: false,
             has_heard_close: false,
             is_polite: bits & 1 != 0,
@@ -186,7 +189,7 @@ impl Client {
             self.ids += 1;
             if command.send.is_none() {
                 command.id = self.ids;
-                ids.push(self.ids);
+                ids.push((self.ids, command.connect.is_some()));
             }
             if self.speech == Speech::Protobuf {
                 message.extend(command.encode_length_delimited_to_vec());
@@ -194,7 +197,7 @@ impl Client {
             }
             let mut line = Vec::new();
             if json::encode_line(&command, &mut line).is_err() {
-                ids.retain(|id| *id != command.id);
+                ids.retain(|(id, _)| *id != command.id);
                 continue;
             }
             message.extend(if message.is_empty() { &b""[..] } else { b"\n" });
@@ -328,7 +331,10 @@ impl Client {
         if let Some(push) = &reply.push {
             assert!(reply.id == 0 && (self.is_connected || self.is_wild), "ahead of the reply to connect: {push:?}");
         } else if !self.is_wild {
-            assert_eq!(self.waiting.pop_front(), Some(reply.id), "one reply for each command, in their order");
+            let (expected, is_connect) = self.waiting.pop_front().unwrap_or_default();
+            assert_eq!(expected, reply.id, "one reply for each command, in their order: {reply:?}");
+            assert!(!self.is_refused, "nothing follows a refusal: {reply:?}");
+            self.is_refused = is_connect && reply.error.is_some();
         }
         self.is_connected |= reply.connect.is_some();
         let subscribed = reply.connect.iter().flat_map(|connect| connect.subs.values()).chain(&reply.subscribe);
@@ -356,7 +362,7 @@ impl Client {
 
     /// Everything has been said and heard.
     pub fn is_answered(&mut self, pure: &Pure) {
-        let is_over = pure.is_over(self.wire) || self.has_heard_close || self.is_wild;
+        let is_over = pure.is_over(self.wire) || self.has_heard_close || self.is_refused || self.is_wild;
         assert!(is_over || (self.waiting.is_empty() && self.calls == 0), "{:?} are not answered", self.waiting);
     }
 }

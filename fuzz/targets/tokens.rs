@@ -117,10 +117,11 @@ fn proves(at: usize, token: &str) -> bool {
 
 fn second_reader(at: usize, token: &str, user: &str, expire_at: i64) {
     let payload = token.split('.').nth(1).and_then(|part| URL_SAFE_NO_PAD.decode(part).ok()).unwrap_or_default();
-    // Of a claim that is written twice serde_json's tree has the last one; readers of types refuse it.
-    let Ok(Value::Object(claims)) = serde_json::from_slice(&payload) else {
-        assert_eq!((user, expire_at), ("", 0), "no claims");
-        return;
+    // Go passes over bytes that are no UTF-8 and numbers of any size; a tree cannot.
+    let claims = match serde_json::from_slice(&payload) {
+        Ok(Value::Object(claims)) => claims,
+        Ok(other) => return assert_eq!((other, user, expire_at), (Value::Null, "", 0), "no claims"),
+        Err(_) => return,
     };
     let claim = claims.get(if at == 8 { "uid" } else { "sub" });
     if let Some(Value::String(text)) = claim {

@@ -121,6 +121,11 @@ struct Frame {
 enum Look {
     Frame(Frame),
     More,
+    /// The header is whole, and so much of the payload is there.
+    Begun {
+        first: u8,
+        payload: Vec<u8>,
+    },
     Bad,
 }
 
@@ -133,6 +138,7 @@ fn naive(stream: &[u8], reading: Reading) -> (Vec<Seen>, bool) {
         let frame = match look(rest, reading, open.is_some(), room) {
             Look::Frame(frame) => frame,
             Look::More => return (all, true),
+            Look::Begun { first, payload } => return (all, may_become_good(first, &payload, open.as_ref())),
             Look::Bad => return (all, false),
         };
         rest = &rest[frame.used..];
@@ -159,6 +165,15 @@ fn naive(stream: &[u8], reading: Reading) -> (Vec<Seen>, bool) {
                 }
             }
         }
+    }
+}
+
+/// True when nothing of a frame that is under way shows that it is bad.
+fn may_become_good(first: u8, payload: &[u8], open: Option<&(Opcode, bool, Vec<u8>)>) -> bool {
+    match (first & 15, open) {
+        (1, _) => first & 0x40 != 0 || is_text(payload, false),
+        (0, Some((Opcode::Text, false, text))) => is_text(&[text, payload].concat(), false),
+        _ => true,
     }
 }
 
@@ -203,10 +218,15 @@ fn look(input: &[u8], reading: Reading, is_open: bool, room: usize) -> Look {
         return Look::Bad;
     }
     let (mask_bytes, length) = (if is_masked { 4 } else { 0 }, length as usize);
-    let Some(frame) = rest.get(wide..wide + mask_bytes + length) else { return Look::More };
-    let (mask, payload) = frame.split_at(mask_bytes);
+    let whole = wide + mask_bytes + length;
+    let Some((mask, payload)) = rest[wide..rest.len().min(whole)].split_at_checked(mask_bytes) else {
+        return Look::More;
+    };
     let unmasked = |(at, byte): (usize, &u8)| byte ^ mask.get(at % 4).copied().unwrap_or(0);
     let payload = payload.iter().enumerate().map(unmasked).collect();
+    if rest.len() < whole {
+        return Look::Begun { first: *first, payload };
+    }
     Look::Frame(Frame { first: *first, payload, used: 2 + wide + mask_bytes + length })
 }
 

@@ -52,8 +52,11 @@ impl Syntax {
             return None;
         }
         let (_, users) = channel.rsplit_once(&self.user_boundary)?;
-        let separator = if self.user_separator.is_empty() { "\0" } else { &self.user_separator };
-        Some(users.split(separator))
+        let (list, only) = match self.user_separator.as_str() {
+            "" => (None, Some(users)),
+            separator => (Some(users.split(separator)), None),
+        };
+        Some(list.into_iter().flatten().chain(only))
     }
 }
 
@@ -118,5 +121,8 @@ mod tests {
         let syntax = Syntax::new(&channel);
         assert!(!syntax.is_private("$a") && syntax.users("a#1").is_none());
         assert_eq!(syntax.split("a:b"), ("", "a:b"));
+        let single = Syntax::new(&settings::Channel { user_separator: String::new(), ..settings::Channel::default() });
+        let users = |channel| single.users(channel).map(|users| users.collect::<Vec<_>>());
+        assert_eq!(users("a#1,\0"), Some(vec!["1,\0"]), "whatever stands there is one user");
     }
 }

@@ -162,13 +162,16 @@ impl Namespace {
     pub fn allows_payload(&self, data: &[u8]) -> bool {
         match self.format {
             Format::NotEmpty => !data.is_empty(),
-            Format::Json => serde_json::from_slice::<IgnoredAny>(data).is_ok(),
-            Format::JsonObject => {
-                data.trim_ascii_start().first() == Some(&b'{') && serde_json::from_slice::<IgnoredAny>(data).is_ok()
-            }
+            Format::Json => is_json(data),
+            Format::JsonObject => data.trim_ascii_start().first() == Some(&b'{') && is_json(data),
             Format::Binary => true,
         }
     }
+}
+
+/// JSON is text: serde_json alone would not look at the bytes of strings, and JSON subscribers would be disconnected.
+fn is_json(data: &[u8]) -> bool {
+    simdutf8::basic::from_utf8(data).is_ok_and(|text| serde_json::from_str::<IgnoredAny>(text).is_ok())
 }
 
 /// What a subscriber asks for beside publications.

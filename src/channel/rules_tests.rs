@@ -115,6 +115,20 @@ fn publishing_is_decided_in_order() {
 }
 
 #[test]
+fn json_that_is_no_utf8_is_no_json() {
+    for format in ["json", "json_object"] {
+        let channel = settings::Channel { publication_data_format: format.into(), ..Default::default() };
+        let rules = Rules::new(&channel, &Default::default()).expect("good settings");
+        let namespace = rules.named("a").expect("no namespace");
+        assert!(namespace.allows_payload("{\"ä\":\"ä\"}".as_bytes()));
+        assert!(
+            !namespace.allows_payload(b"{\"a\":\"\xff\"}") && !namespace.allows_payload(b"{\"\xe4\":1}"),
+            "{format}"
+        );
+    }
+}
+
+#[test]
 fn options_that_cannot_hold_name_their_namespace() {
     for options in [
         settings::Namespace { channel_regex: "(".into(), ..Default::default() },
