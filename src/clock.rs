@@ -60,9 +60,48 @@ pub struct Now {
     pub wall: UnixMillis,
 }
 
+/// A bucket that leaks evenly (GCRA): so many events per second, and a burst of so many at once.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Bucket {
+    /// When it would have let everything out.
+    empty_at: Mono,
+}
+
+impl Bucket {
+    /// Takes one event in; false when there have been too many.
+    pub fn take(&mut self, now: Mono, per_second: u32, burst: u32) -> bool {
+        let step = 1_000_000_000 / u64::from(per_second.max(1));
+        let next = self.empty_at.max(now).0.saturating_add(step);
+        let fits = next <= now.0.saturating_add(step.saturating_mul(u64::from(burst.max(1))));
+        if fits {
+            self.empty_at = Mono(next);
+        }
+        fits
+    }
+
+    /// True when a whole burst has room again.
+    pub fn is_full(&self, now: Mono, per_second: u32) -> bool {
+        per_second == 0 || self.empty_at <= now
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_bucket_lets_a_burst_through_and_then_its_rate() {
+        let (mut bucket, second) = (Bucket::default(), Duration::from_secs(1));
+        let mut now = Mono(0) + second * 5;
+        assert_eq!((0..100).filter(|_| bucket.take(now, 10, 30)).count(), 30);
+        for _ in 0..30 {
+            now = now + second / 10;
+            assert_eq!((0..3).filter(|_| bucket.take(now, 10, 30)).count(), 1);
+        }
+        now = now + second * 60;
+        assert!(bucket.is_full(now, 10));
+        assert_eq!((0..100).filter(|_| bucket.take(now, 10, 30)).count(), 30, "no more than a burst is saved up");
+    }
 
     #[test]
     fn arithmetic_saturates_at_both_ends() {

@@ -210,6 +210,16 @@ counters! {
         channels_with_state, Gauge, "corecast_channels_with_state", [], "Channels that have history or presence.";
         history_publications, Gauge, "corecast_history_publications", [], "Publications kept in histories.";
         history_bytes, Gauge, "corecast_history_bytes", [], "Bytes of the publications kept in histories.";
+        slow_callers, Counter, "corecast_slow_callers_total", [],
+            "Connections of HTTP and GRPC that were cut because their peer took nothing of what waited for it.";
+        slow_messages, Counter, "corecast_slow_messages_total", [],
+            "WebSockets closed (1008) because a message took too long to become whole.";
+        rate_limited, Counter, "corecast_rate_limited_clients_total", [],
+            "Clients disconnected (3013) because they sent too many commands, or frames that say nothing.";
+        refused_by_address, Counter, "corecast_connections_refused_by_address_total", [],
+            "Connections closed at once because their address had too many, or too many at a time.";
+        grpc_cut, Counter, "corecast_grpc_connections_cut_total", [],
+            "Connections of the GRPC port that were ended because the peer broke HTTP/2 or its bounds.";
         overload_steps, Counter, "corecast_overload_steps_total", [], "Steps of the overload ladder, up and down.";
         overload_pauses, Counter, "corecast_overload_pauses_total", [],
             "Pauses in reading a connection that published while memory was scarce.";

@@ -51,6 +51,12 @@ pub const HTTP_HEAD_TIMEOUT_MS: u64 = 10_000;
 /// Longest silence within a request body; then 408 and close.
 pub const HTTP_BODY_TIMEOUT_MS: u64 = 30_000;
 
+/// Bytes per second that a body brings at least, behind that time; a drip that is never silent is no body. Then 408 and close.
+pub const HTTP_BODY_BYTES_PER_SECOND_MIN: u64 = 500;
+
+/// A peer that is not a client of the client protocol and takes nothing of what waits for it for so long is cut.
+pub const HTTP_WRITE_TIMEOUT_MS: u64 = 30_000;
+
 /// Silence between two requests of a connection; then it is closed.
 pub const HTTP_IDLE_TIMEOUT_MS: u64 = 300_000;
 
@@ -63,6 +69,15 @@ pub const CERTIFICATE_LOOK_MS: u64 = 2_000;
 
 /// How long the server waits for the peer's close frame or end of stream after its own (Centrifugo: 5 s).
 pub const CLOSE_TIMEOUT_MS: u64 = 5_000;
+
+/// Time from the first byte of a WebSocket message to its last; then 1008. As many fragments as fit in that are taken.
+pub const MESSAGE_TIMEOUT_MS: u64 = 30_000;
+
+/// Pings, pongs and empty fragments of one WebSocket per second, which say nothing; more ends it with 3013.
+pub const IDLE_FRAMES_PER_SECOND: u32 = 100;
+
+/// So many at once.
+pub const IDLE_FRAMES_BURST: u32 = 1_000;
 
 /// Undecoded input kept while a connection waits for an answer of another core; above it the socket is not read.
 pub const INPUT_BYTES_PAUSE: usize = 64 << 10;

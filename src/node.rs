@@ -20,6 +20,7 @@ use crate::runtime::turn::{Listener, Report};
 use crate::runtime::{listener, mesh, probe};
 use crate::session::Policy;
 use crate::shard::{Message, Placement, Shard, Shared};
+use crate::transport::addresses::Addresses;
 use crate::transport::admission::Gate;
 use crate::transport::{Routes, Scope};
 use crate::wire::handshake::Origins;
@@ -272,12 +273,14 @@ fn start(
     let allow_private_targets = shared.settings.corecast.jwks_allow_private_targets;
     let outlet = outbound::start(outside.clone(), clock, outbound::Options { allow_private_targets })?;
     let (reporter, reports) = unbounded();
+    let ours = &shared.settings.corecast;
+    let addresses = Arc::new(Addresses::new(ours.connections_per_address, ours.connection_rate_per_address));
     let spread = Spread::new(cpus.len(), listeners.first().map_or(0, Vec::len));
     for (core, ((port, listeners), cpu)) in ports.into_iter().zip(listeners).zip(cpus).enumerate() {
         let (shared, policy, seed) = (shared.clone(), policy.clone(), random.random());
         let make = move || Shard::new(Core(core as u16), shared, policy, seed, clock.now());
-        let parts =
-            CoreParts { cpu: *cpu, port, spread: spread.clone(), listeners, outlet: outlet.clone(), connections_max };
+        let (spread, outlet, addresses) = (spread.clone(), outlet.clone(), addresses.clone());
+        let parts = CoreParts { cpu: *cpu, port, spread, listeners, outlet, addresses, connections_max };
         // The handle is not joined: a core ends with the process.
         std::mem::forget(launch::start(parts, clock, reporter.clone(), make)?);
     }

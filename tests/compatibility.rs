@@ -491,6 +491,30 @@ const ROWS: &[Row] = &[
     ),
     (
         "Process",
+        "`corecast.limits.connections_per_address` and `.connection_rate_per_address`: more are closed at once",
+        Differs("ours alone; off by default, since behind a proxy all have one address"),
+        "an_address_has_so_many_connections_and_no_more",
+    ),
+    (
+        "Process",
+        "`corecast.limits.commands_per_second` of one client, then 3013",
+        Differs("Centrifugo PRO has rate limits of its own; off by default"),
+        "more_commands_than_allowed_cost_the_connection",
+    ),
+    (
+        "Process",
+        "1,000 pings, pongs or empty fragments at once, or 100 per second: 3013; a message that takes 30 s to come: 1008",
+        Differs("Centrifugo takes any number and waits for ever"),
+        "a_message_that_drips_is_refused_after_half_a_minute",
+    ),
+    (
+        "Process",
+        "a request body of less than 500 bytes per second, behind 30 s: 408; an answer that nobody takes for 30 s: cut",
+        Differs("Centrifugo waits for ever"),
+        "a_body_that_drips_is_refused",
+    ),
+    (
+        "Process",
         "`corecast.echo.enabled`: `/connection/echo` sends WebSocket messages back, for conformance suites",
         Differs("ours alone; off by default, warned about"),
         "messages_come_back_as_they_are",

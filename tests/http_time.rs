@@ -41,16 +41,33 @@ fn a_body_that_stops_is_refused_after_half_a_minute_and_one_that_flows_is_not() 
     let head = "POST /api/publish HTTP/1.1\r\nHost: t\r\nX-API-Key: k\r\nContent-Length: 24\r\n\r\n";
     let body = r#"{"channel":"a","data":1}"#;
     let connection = pure.open();
-    pure.send(connection, head.into());
-    for byte in body.bytes() {
+    let long = format!(r#"{{"channel":"a","data":"{}"}}"#, "x".repeat(60_000));
+    pure.send(connection, head.replace("24", &long.len().to_string()).into());
+    for piece in long.as_bytes().chunks(10_100) {
         pure.advance(second(20));
-        pure.send(connection, vec![byte]);
+        pure.send(connection, piece.into());
     }
     assert_eq!(parse_answer(&pure.take(connection)), (200, r#"{"result":{}}"#.into()));
     pure.send(connection, head.into());
     pure.send(connection, body.as_bytes()[..5].to_vec());
     pure.advance(second(31));
     assert_eq!(parse_answer(&pure.take(connection)).0, 408);
+}
+
+#[test]
+fn a_body_that_drips_is_refused_though_it_is_never_silent() {
+    let mut pure = Pure::new(&common::load(CONFIG), 2);
+    let connection = pure.open();
+    let head = "POST /api/publish HTTP/1.1\r\nHost: t\r\nX-API-Key: k\r\nContent-Length: 100\r\n\r\n";
+    pure.send(connection, head.into());
+    for _ in 0..29 {
+        pure.send(connection, vec![b' ']);
+        pure.advance(second(1));
+    }
+    assert!(!pure.is_over(connection) && pure.take(connection).is_empty());
+    pure.advance(second(2));
+    assert_eq!(parse_answer(&pure.take(connection)).0, 408);
+    assert!(pure.is_over(connection));
 }
 
 #[test]

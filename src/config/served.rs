@@ -118,6 +118,9 @@ pub(super) const ROWS: &[(&str, Bind<Settings>)] = &[
     ("corecast.echo.enabled", Switch(|s| &mut s.corecast.echo_enabled)),
     ("corecast.http_api.max_body_size", Size(|s| &mut s.corecast.http_api_max_body_size)),
     ("corecast.jwks.allow_private_targets", Switch(|s| &mut s.corecast.jwks_allow_private_targets)),
+    ("corecast.limits.commands_per_second", Limit(|s| &mut s.corecast.commands_per_second)),
+    ("corecast.limits.connection_rate_per_address", Limit(|s| &mut s.corecast.connection_rate_per_address)),
+    ("corecast.limits.connections_per_address", Limit(|s| &mut s.corecast.connections_per_address)),
     ("corecast.memory.budget", Limit(|s| &mut s.corecast.memory_budget)),
     ("corecast.tls.min_version", Text(|s| &mut s.corecast.tls_min_version)),
 ];

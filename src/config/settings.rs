@@ -421,6 +421,12 @@ pub struct Corecast {
     pub cores: usize,
     /// `corecast.http_api.max_body_size`: bytes of one API request; more is refused with 413.
     pub http_api_max_body_size: usize,
+    /// `corecast.limits.connections_per_address`: at a time; 0: no limit.
+    pub connections_per_address: usize,
+    /// `corecast.limits.connection_rate_per_address`: new ones per second, and at once; 0: no limit.
+    pub connection_rate_per_address: usize,
+    /// `corecast.limits.commands_per_second`: of one client, and at once; 0: no limit.
+    pub commands_per_second: usize,
     /// `corecast.memory.budget`: bytes that the node may hold before it gives up something; 0: three quarters of what the
     /// control group or the machine has.
     pub memory_budget: usize,
@@ -589,6 +595,9 @@ impl Default for Corecast {
             http_api_max_body_size: 64 << 20,
             tls_min_version: "1.2".into(),
             echo_enabled: false,
+            connections_per_address: 0,
+            connection_rate_per_address: 0,
+            commands_per_second: 0,
             memory_budget: 0,
             jwks_allow_private_targets: false,
         }

@@ -89,6 +89,9 @@ corecast.cores	int	0
 corecast.echo.enabled	bool	false		
 corecast.http_api.max_body_size	int	67108864		
 corecast.jwks.allow_private_targets	bool	false		
+corecast.limits.commands_per_second	int	0		
+corecast.limits.connection_rate_per_address	int	0		
+corecast.limits.connections_per_address	int	0		
 corecast.memory.budget	int	0		
 corecast.tls.min_version	string	\"1.2\"		
 ";
@@ -276,7 +279,7 @@ mod tests {
     #[test]
     fn the_table_holds_every_option_of_both_dialects() {
         let count = |dialect| table().names.iter().filter(|name| name.dialect == dialect).count();
-        assert_eq!((count(Dialect::V6), count(Dialect::V5)), (825 + 11, 349 + 10));
+        assert_eq!((count(Dialect::V6), count(Dialect::V5)), (825 + 14, 349 + 13));
         assert_eq!(table().fields(Dialect::V6, "channel_namespace").len(), 72 + 2);
         assert_eq!(table().fields(Dialect::V5, "namespaces").len(), 38 + 2);
     }

@@ -17,7 +17,7 @@ mod follower;
 
 pub use follower::{Follower, Hole};
 
-use crate::clock::Mono;
+use crate::clock::{Bucket, Mono};
 use crate::http2::{self, Http2, StreamKey};
 use crate::id::{ChannelKey, Slot, Ticket};
 use crate::limits;
@@ -25,8 +25,8 @@ use crate::protocol::code::Disconnect;
 use crate::protocol::frame::Rendition;
 use crate::session::grant::Grant;
 use crate::session::{Joined, Session, Wanted};
-use crate::transport::Routes;
 use crate::transport::api::Form;
+use crate::transport::{Routes, body_deadline};
 use crate::wire::{http1, websocket};
 use hashbrown::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -127,6 +127,22 @@ pub struct WebSocket {
     pub decoder: websocket::Decoder,
     /// Who sends them.
     pub peer: Peer,
+    /// The message that was begun has to be whole by then.
+    pub message_deadline: Mono,
+    /// Frames that say nothing.
+    pub idle_frames: Bucket,
+}
+
+impl WebSocket {
+    /// A WebSocket without messages yet.
+    pub fn new(peer: Peer, has_deflate: bool) -> WebSocket {
+        WebSocket {
+            decoder: websocket::Decoder::new(websocket::Role::Server).with_deflate(has_deflate),
+            peer,
+            message_deadline: Mono::NEVER,
+            idle_frames: Bucket::default(),
+        }
+    }
 }
 
 /// What the messages of a WebSocket are for.
@@ -158,6 +174,8 @@ pub struct Client {
     pub is_counted: bool,
     /// It wants to be the only one of its user and has not heard its own claim yet.
     pub is_claiming: bool,
+    /// Commands, where they are limited.
+    pub commands: Bucket,
 }
 
 impl Peer {
@@ -191,6 +209,7 @@ impl Client {
             is_admitted: true,
             is_counted: false,
             is_claiming: false,
+            commands: Bucket::default(),
         }
     }
 }
@@ -291,12 +310,15 @@ impl Conn {
     /// When the connection acts by itself.
     pub fn deadline(&self) -> Mono {
         match &self.kind {
-            Kind::Http(http) => http.deadline,
-            Kind::WebSocket(ws) => match &ws.peer {
-                Peer::Client(client) => client.session.deadlines().next().min(self.write_deadline),
-                Peer::Echo(_) => Mono::NEVER,
-            },
-            Kind::Http2(grpc) => grpc.http2.deadline(),
+            Kind::Http(http) => http.deadline.min(self.write_deadline),
+            Kind::WebSocket(ws) => {
+                let session = match &ws.peer {
+                    Peer::Client(client) => client.session.deadlines().next(),
+                    Peer::Echo(_) => Mono::NEVER,
+                };
+                session.min(self.write_deadline).min(ws.message_deadline)
+            }
+            Kind::Http2(grpc) => grpc.http2.deadline().min(self.write_deadline),
             Kind::Ending(ending) => ending.deadline,
         }
     }
@@ -336,10 +358,16 @@ impl Http {
         matches!(self.waits_for, WaitsFor::Body | WaitsFor::Answer)
     }
 
-    /// Sets the deadline for what is awaited now. It moves only when what is awaited changes or when a body makes
-    /// progress, so that a drip of bytes gains nothing.
+    /// More of a body came: the next has its time, unless it drips.
+    pub fn has_body(&mut self, bytes: usize, now: Mono) {
+        self.wait_for(WaitsFor::Body, now);
+        self.deadline = body_deadline(self.deadline, bytes, now);
+    }
+
+    /// Sets the deadline for what is awaited now. It moves only when what is awaited changes, so that a drip of bytes gains
+    /// nothing.
     pub fn wait_for(&mut self, what: WaitsFor, now: Mono) {
-        if self.waits_for == what && what != WaitsFor::Body {
+        if self.waits_for == what {
             return;
         }
         self.waits_for = what;

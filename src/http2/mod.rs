@@ -146,6 +146,8 @@ pub struct Http2 {
     /// The node is not ready: it will stop.
     is_draining: bool,
     has_panicked: bool,
+    /// The peer broke HTTP/2 or its bounds.
+    is_at_fault: bool,
 }
 
 /// How far the connection is.
@@ -178,6 +180,7 @@ impl Http2 {
             is_stopping: false,
             is_draining: false,
             has_panicked: false,
+            is_at_fault: false,
         }
     }
 
@@ -306,6 +309,11 @@ impl Http2 {
         self.streams.values().filter(|stream| stream.is_waiting()).count()
     }
 
+    /// The peer's fault ended the connection: it broke HTTP/2, or a bound.
+    pub fn is_at_fault(&self) -> bool {
+        self.is_at_fault
+    }
+
     /// A fault in h2 or here ended the connection; it is over and no other is touched.
     pub fn has_panicked(&self) -> bool {
         self.has_panicked
@@ -335,13 +343,19 @@ impl Http2 {
                 Link::Opening(handshake) => match Pin::new(&mut **handshake).poll(cx) {
                     Poll::Pending => return,
                     Poll::Ready(Ok(connection)) => self.open(connection),
-                    Poll::Ready(Err(_)) => self.close(),
+                    Poll::Ready(Err(_)) => {
+                        self.is_at_fault = true;
+                        self.close();
+                    }
                 },
                 Link::Open(connection) => match connection.poll_accept(cx) {
                     Poll::Pending => return,
                     Poll::Ready(Some(Ok((request, respond)))) => self.begin(request, respond),
                     // An error was told to the peer by h2.
-                    Poll::Ready(None | Some(Err(_))) => self.close(),
+                    Poll::Ready(end) => {
+                        self.is_at_fault |= matches!(end, Some(Err(e)) if !e.is_io());
+                        self.close();
+                    }
                 },
                 Link::Closed => return,
             }
@@ -438,6 +452,7 @@ impl Http2 {
         self.cancels += u32::from(!stream.is_talking());
         if let (limits::HTTP2_CANCELS_MAX.., Link::Open(connection)) = (self.cancels, &mut self.link) {
             connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+            self.is_at_fault = true;
             self.connection_bell.ring();
         }
     }

@@ -16,7 +16,7 @@ use super::answer::{self, Answer, Status};
 use super::reflection;
 use super::request::{Admitted, Service};
 use crate::clock::Mono;
-use crate::limits;
+use crate::transport::body_deadline;
 use crate::wire::grpc::{self, Code, Reader, Unreadable};
 use bytes::Bytes;
 use h2::RecvStream;
@@ -25,7 +25,6 @@ use h2::server::SendResponse;
 use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 /// A stream of a connection.
 pub(super) struct Stream {
@@ -42,14 +41,14 @@ pub(super) struct Stream {
 
 /// What a stream waits for.
 enum Stage {
-    /// The rest of the request; `since`: its last bytes came.
-    Reading { message: Option<Bytes>, since: Mono },
+    /// The rest of the request; `until`: more of it has to come.
+    Reading { message: Option<Bytes>, until: Mono },
     /// The answer.
     Waiting,
     /// The peer's next question, or news.
     Talking(SendStream<Bytes>),
-    /// The rest of a request that is no call; `since`: its last bytes came.
-    Refusing { status: Status, since: Mono },
+    /// The rest of a request that is no call; `until`: more of it has to come.
+    Refusing { status: Status, until: Mono },
 }
 
 /// What a look at a stream led to.
@@ -80,7 +79,7 @@ impl Stream {
             message_bytes_max,
             takes_gzip: admitted.takes_gzip,
             deadline: admitted.timeout.map_or(Mono::NEVER, |timeout| now + timeout),
-            stage: Stage::Reading { message: None, since: now },
+            stage: Stage::Reading { message: None, until: body_deadline(Mono::NEVER, 0, now) },
         };
         if matches!(stream.service, Service::Reflection) {
             stream.talk();
@@ -104,7 +103,7 @@ impl Stream {
             message_bytes_max: 0,
             takes_gzip: false,
             deadline: Mono::NEVER,
-            stage: Stage::Refusing { status, since: now },
+            stage: Stage::Refusing { status, until: body_deadline(Mono::NEVER, 0, now) },
         }
     }
 
@@ -120,9 +119,7 @@ impl Stream {
     /// When the stream acts by itself.
     pub(super) fn deadline(&self) -> Mono {
         match self.stage {
-            Stage::Reading { since, .. } | Stage::Refusing { since, .. } => {
-                self.deadline.min(since + Duration::from_millis(limits::HTTP_BODY_TIMEOUT_MS))
-            }
+            Stage::Reading { until, .. } | Stage::Refusing { until, .. } => self.deadline.min(until),
             Stage::Waiting | Stage::Talking(_) => self.deadline,
         }
     }
@@ -173,7 +170,7 @@ impl Stream {
     fn read(&mut self, cx: &mut Context<'_>, now: Mono) -> Poll<Result<Bytes, Step>> {
         loop {
             let more = self.take_message()?;
-            let Stage::Reading { message, since } = &mut self.stage else { return Poll::Pending };
+            let Stage::Reading { message, until } = &mut self.stage else { return Poll::Pending };
             if more.is_some() {
                 *message = more;
             }
@@ -182,7 +179,7 @@ impl Stream {
             }
             match ready!(self.body.poll_data(cx)) {
                 Some(Ok(data)) => {
-                    *since = now;
+                    *until = body_deadline(*until, data.len(), now);
                     self.keep(data);
                 }
                 Some(Err(_)) => return Poll::Ready(Err(Step::Gone)),
@@ -198,10 +195,10 @@ impl Stream {
     /// Drops the body of a request that is no call.
     fn skip(&mut self, cx: &mut Context<'_>, now: Mono) -> Poll<Step> {
         loop {
-            let Stage::Refusing { status, since } = &mut self.stage else { return Poll::Pending };
+            let Stage::Refusing { status, until } = &mut self.stage else { return Poll::Pending };
             match ready!(self.body.poll_data(cx)) {
                 Some(Ok(data)) => {
-                    *since = now;
+                    *until = body_deadline(*until, data.len(), now);
                     _ = self.body.flow_control().release_capacity(data.len());
                 }
                 Some(Err(_)) => return Poll::Ready(Step::Gone),

@@ -78,6 +78,7 @@ codes!(Disconnect {
     WRITE_ERROR = disconnect(3009, "write error"), "It takes nothing; rarely told, since nothing can be.";
     INSUFFICIENT_STATE = disconnect(3010, "insufficient state"), "The client has to connect anew.";
     NO_PONG = disconnect(3012, "no pong"), "A ping was not answered in time.";
+    TOO_MANY_REQUESTS = disconnect(3013, "too many requests"), "The client sends more than it may.";
     INVALID_TOKEN = disconnect(3500, "invalid token"), "It proves nothing.";
     BAD_REQUEST = disconnect(3501, "bad request"), "Malformed or out of place.";
     STALE = disconnect(3502, "stale"), "No successful connect in time.";

@@ -5,6 +5,7 @@ use super::mesh::{self, Bell, Outside, Port};
 use super::spread::{Mail, Spread};
 use super::turn::{Driver, Listener, Outlet, Report};
 use crate::shard::Shard;
+use crate::transport::addresses::Addresses;
 use crossbeam_channel::Sender;
 use glommio::{ExecutorJoinHandle, LocalExecutorBuilder, Placement};
 use std::sync::Arc;
@@ -26,6 +27,8 @@ pub struct CoreParts {
     pub listeners: Vec<Listener>,
     /// Its way to the side thread.
     pub outlet: Outlet,
+    /// How much one address may take.
+    pub addresses: Arc<Addresses>,
     /// Sockets that it may hold.
     pub connections_max: usize,
 }

@@ -24,9 +24,10 @@ use crate::limits;
 use crate::overload::Level;
 use crate::session::outside::{Answer, Ask};
 use crate::shard::{Effect, Event, Message, Shard};
+use crate::transport::addresses::Addresses;
 use crossbeam_channel::Sender;
 use std::fs::File;
-use std::net::TcpListener;
+use std::net::{IpAddr, TcpListener};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -73,6 +74,10 @@ pub struct Driver {
     spread: Spread,
     /// By place of the socket: the listener that it came by.
     came_by: Vec<u32>,
+    /// How much one address may take.
+    addresses: Arc<Addresses>,
+    /// By place of the socket: its peer, where addresses are limited.
+    peers: Vec<Option<IpAddr>>,
     counters: Arc<Counters>,
     listeners: Vec<Listener>,
     /// What the bytes of an encrypted connection mean, while they are handled.
@@ -100,7 +105,7 @@ impl Driver {
     /// # Errors
     /// The ring was refused.
     pub fn new(parts: CoreParts, shard: Shard, clock: Clock, reports: Sender<Report>) -> std::io::Result<Driver> {
-        let CoreParts { port, spread, listeners, outlet, connections_max, .. } = parts;
+        let CoreParts { port, spread, listeners, outlet, addresses, connections_max, .. } = parts;
         let mut ring = Ring::new(port.bell().doorbell.as_raw_fd())?;
         for (index, listener) in listeners.iter().enumerate() {
             ring.accept(listener.socket.as_raw_fd(), index as u32);
@@ -113,6 +118,8 @@ impl Driver {
             shard,
             spread,
             came_by: Vec::new(),
+            addresses,
+            peers: Vec::new(),
             listeners,
             plaintext: Vec::new(),
             accept_again: Vec::new(),
@@ -287,15 +294,25 @@ impl Driver {
             self.counters.connections_refused.add(1);
             return self.spread.give_back(self.port.me(), listener);
         };
+        let address = if self.addresses.is_limited() { socket::peer(&descriptor).map(|peer| peer.ip()) } else { None };
+        if address.is_some_and(|address| !self.addresses.enter(address, now.mono)) {
+            self.counters.refused_by_address.add(1);
+            return self.spread.give_back(self.port.me(), listener);
+        }
         let slot = match found.tls.as_ref().map(|encryption| encryption.connection()) {
             None => self.sockets.open(descriptor),
             Some(Some(tls)) => self.sockets.open_tls(descriptor, tls),
             Some(None) => {
                 self.counters.tls_errors.add(1);
+                address.into_iter().for_each(|address| self.addresses.leave(address));
                 return self.spread.give_back(self.port.me(), listener);
             }
         };
         let place = slot.index as usize;
+        if address.is_some() {
+            self.peers.resize(self.peers.len().max(place + 1), None);
+            self.peers[place] = address;
+        }
         self.came_by.resize(self.came_by.len().max(place + 1), 0);
         self.came_by[place] = listener;
         self.shard.handle(now, Event::Opened { slot, door: found.door.clone() });
@@ -418,6 +435,8 @@ impl Driver {
     fn close(&mut self, slot: Slot) {
         if self.sockets.is_open(slot) {
             self.spread.give_back(self.port.me(), self.came_by[slot.index as usize]);
+            let peer = self.peers.get_mut(slot.index as usize).and_then(Option::take);
+            peer.into_iter().for_each(|address| self.addresses.leave(address));
         }
         self.sockets.close(slot, &mut self.ring);
     }

@@ -153,13 +153,16 @@ impl Shard {
         if goes_on { self.put(conn) } else { self.drop_conn(conn) }
     }
 
-    /// The socket of a client is full: it gets this long to take something.
+    /// The socket is full: its peer gets this long to take something.
     pub(super) fn blocked(&mut self, index: u32) {
-        let Some(timeout) = self.shared.settings.websocket.write_timeout.filter(|timeout| !timeout.is_zero()) else {
-            return;
-        };
         let Some(mut conn) = self.take_at(index) else { return };
-        if conn.client().is_some() {
+        let timeout = match &conn.kind {
+            // It has its own time.
+            Kind::Ending(_) => None,
+            _ if conn.client_ref().is_none() => Some(Duration::from_millis(limits::HTTP_WRITE_TIMEOUT_MS)),
+            _ => self.shared.settings.websocket.write_timeout.filter(|timeout| !timeout.is_zero()),
+        };
+        if let Some(timeout) = timeout {
             conn.write_deadline = self.now.mono + timeout;
         }
         self.put(conn);
@@ -173,13 +176,14 @@ impl Shard {
         }
     }
 
-    /// The client has taken nothing for too long (3009). A close frame would find no room either, so TCP ends.
+    /// The peer has taken nothing for too long (a client: 3009). A close frame would find no room either, so TCP ends.
     pub(super) fn stuck(&mut self, index: u32) {
-        let Some(mut conn) = self.take_at(index) else { return };
-        if conn.client().is_none() {
-            return self.put(conn);
+        let Some(conn) = self.take_at(index) else { return };
+        match &conn.kind {
+            Kind::Ending(_) => return self.put(conn),
+            _ if conn.client_ref().is_some() => self.counters.disconnects.add(Disconnect::WRITE_ERROR.code),
+            _ => self.counters.slow_callers.add(1),
         }
-        self.counters.disconnects.add(Disconnect::WRITE_ERROR.code);
         self.drop_conn(conn);
     }
 

@@ -54,6 +54,7 @@ impl Shard {
             && grpc.http2.is_done()
         {
             self.counters.decode_panics.add(u64::from(grpc.http2.has_panicked()));
+            self.counters.grpc_cut.add(u64::from(grpc.http2.is_at_fault()));
             self.end_after_output(conn);
         }
     }

@@ -13,7 +13,6 @@ use crate::transport::api::{Form, Outcomes};
 use crate::transport::websocket::Upgrade;
 use crate::transport::{Answer, Endpoint, Routes, api, health, swagger, websocket as endpoint};
 use crate::wire::http1::{self, Head, Request, Response, Step};
-use crate::wire::websocket;
 
 const LIMITS: http1::Limits =
     http1::Limits { head_bytes_max: limits::HTTP_HEAD_BYTES_MAX, fields_max: limits::HTTP_FIELDS_MAX };
@@ -49,7 +48,10 @@ impl Shard {
         let (used, outcome, close, head_only) = match read {
             Read::More { consumed, expects_continue } => {
                 let is_body = expects_continue || !http.decoder.is_idle();
-                http.wait_for(if is_body { WaitsFor::Body } else { WaitsFor::Head }, self.now.mono);
+                match is_body {
+                    true => http.has_body(consumed, self.now.mono),
+                    false => http.wait_for(WaitsFor::Head, self.now.mono),
+                }
                 if expects_continue {
                     self.output.queue(conn.slot.index, &Block::from(http1::CONTINUE));
                 }
@@ -175,15 +177,13 @@ impl Shard {
         let has_deflate = upgrade.opening.rendition.is_deflated();
         let session = Session::new(upgrade.opening, context!(self));
         let peer = Peer::Client(Client::new(session));
-        let decoder = websocket::Decoder::new(websocket::Role::Server).with_deflate(has_deflate);
-        conn.kind = Kind::WebSocket(Box::new(WebSocket { decoder, peer }));
+        conn.kind = Kind::WebSocket(Box::new(WebSocket::new(peer, has_deflate)));
     }
 
     fn echo(&mut self, conn: &mut Conn, upgrade: &Upgrade) {
         self.output.queue(conn.slot.index, &Block::from(upgrade.reply.as_slice()));
         let rendition = upgrade.opening.rendition;
-        let decoder = websocket::Decoder::new(websocket::Role::Server).with_deflate(rendition.is_deflated());
-        conn.kind = Kind::WebSocket(Box::new(WebSocket { decoder, peer: Peer::Echo(rendition) }));
+        conn.kind = Kind::WebSocket(Box::new(WebSocket::new(Peer::Echo(rendition), rendition.is_deflated())));
     }
 
     /// Queues an answer; the connection goes on to its next request or ends.

@@ -52,12 +52,14 @@ use crate::transport::admission::Gate;
 use crate::wheel::Wheel;
 use crate::wire::deflate::Inflater;
 use crate::wire::handshake::Origins;
+use crate::wire::websocket::Violation;
 use hashbrown::HashMap;
 use jobs::Jobs;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What all cores of the process share.
 pub struct Shared {
@@ -347,12 +349,13 @@ impl Shard {
 
     /// Puts it back and sees to its deadline and its flow of input.
     fn put(&mut self, mut conn: Box<Conn>) {
+        self.weigh(&mut conn);
+        self.watch_message(&mut conn);
         let deadline = conn.deadline();
         if deadline < conn.armed {
             self.wheel.arm(deadline, conn.slot);
             conn.armed = deadline;
         }
-        self.weigh(&mut conn);
         let is_full = (conn.is_waiting() || self.is_clogged(&conn)) && conn.input.len() > limits::INPUT_BYTES_PAUSE;
         let is_full = is_full || conn.rests;
         if is_full != conn.paused {
@@ -485,16 +488,37 @@ impl Shard {
         self.counters.api.age(self.now.mono);
     }
 
+    /// A message that was begun has to become whole in time.
+    fn watch_message(&mut self, conn: &mut Conn) {
+        let is_waiting = conn.is_waiting();
+        let Kind::WebSocket(ws) = &mut conn.kind else { return };
+        let is_begun = ws.decoder.is_open() || (!conn.input.is_empty() && !is_waiting);
+        if is_begun != (ws.message_deadline != Mono::NEVER) {
+            let deadline = self.now.mono + Duration::from_millis(limits::MESSAGE_TIMEOUT_MS);
+            ws.message_deadline = if is_begun { deadline } else { Mono::NEVER };
+        }
+    }
+
     /// A deadline of the connection has come; false when the connection is over at once.
     fn act(&mut self, conn: &mut Conn) -> bool {
         match &conn.kind {
-            Kind::Http(_) => self.http_timeout(conn),
+            Kind::Http(http) => {
+                let is_late = http.deadline <= self.now.mono;
+                self.write_timeout(conn);
+                !is_late || self.http_timeout(conn)
+            }
+            Kind::WebSocket(ws) if ws.message_deadline <= self.now.mono => {
+                self.counters.slow_messages.add(1);
+                self.violated(conn, Violation { code: 1008, reason: "message took too long" });
+                true
+            }
             Kind::WebSocket(_) => {
                 self.write_timeout(conn);
                 self.session_timeout(conn)
             }
             Kind::Http2(_) => {
                 let now = self.now.mono;
+                self.write_timeout(conn);
                 self.with_http2(conn, |http2| http2.expire(now));
                 true
             }

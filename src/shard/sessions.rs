@@ -4,10 +4,12 @@ use super::publications::Posted;
 use super::{Message, Shard};
 use crate::api::Post;
 use crate::channel::inquiry::Finding;
+use crate::clock::Mono;
 use crate::config::settings::Websocket;
-use crate::conn::{Client, Conn, Kind, Peer, contained};
+use crate::conn::{Client, Conn, Kind, Peer, WebSocket, contained};
 use crate::counters::Counters;
 use crate::id::Slot;
+use crate::limits;
 use crate::proto::client::Reply;
 use crate::proto::json::NotJson;
 use crate::protocol::code::Disconnect;
@@ -41,6 +43,9 @@ pub(super) fn ping_frames(framer: &mut Framer) -> [Block; Rendition::COUNT] {
         Protocol::Protobuf => framer.frame(rendition, &[0]),
     })
 }
+
+/// The header of a masked frame without a payload.
+const EMPTY_FRAME_BYTES: usize = 6;
 
 /// What a step leaves to be done with the connection.
 pub(super) enum After {
@@ -79,7 +84,8 @@ impl Shard {
         let slot = conn.slot;
         let Kind::WebSocket(ws) = &mut conn.kind else { return None };
         let limit = self.shared.settings.websocket.message_size_limit;
-        let (decoder, peer, len) = (&mut ws.decoder, &mut ws.peer, bytes.len());
+        let WebSocket { decoder, peer, message_deadline, idle_frames } = &mut **ws;
+        let len = bytes.len();
         let Some(decoded) = contained(move || decoder.decode(bytes, limit)) else {
             self.counters.decode_panics.add(1);
             return None;
@@ -91,6 +97,17 @@ impl Shard {
                 return Some(len);
             }
         };
+        match &event {
+            Some(Event::Message { .. } | Event::Deflated { .. }) => *message_deadline = Mono::NEVER,
+            Some(Event::Close { .. }) => {}
+            // A header without a payload is at most so long: an empty fragment.
+            None if used == 0 || used > EMPTY_FRAME_BYTES => {}
+            _ if idle_frames.take(self.now.mono, limits::IDLE_FRAMES_PER_SECOND, limits::IDLE_FRAMES_BURST) => {}
+            _ => {
+                self.counters.rate_limited.add(1);
+                return self.follow(conn, After::Disconnect(Disconnect::TOO_MANY_REQUESTS)).then_some(len);
+            }
+        }
         let after = match event {
             None => After::Nothing,
             Some(Event::Message { opcode, payload }) => self.message_of(slot, peer, opcode, payload),
@@ -180,6 +197,7 @@ impl Shard {
             let flow = match command {
                 None => return After::Nothing,
                 Some(Err(_)) => Flow::Disconnect(Disconnect::BAD_REQUEST),
+                Some(Ok(_)) if !self.takes_command(client) => Flow::Disconnect(Disconnect::TOO_MANY_REQUESTS),
                 Some(Ok(command)) => {
                     self.counters.commands.add(1);
                     client.session.handle(command, context!(self))
@@ -194,6 +212,15 @@ impl Shard {
                 other => return other,
             }
         }
+    }
+
+    /// True unless the client sends more commands than `corecast.limits.commands_per_second`.
+    fn takes_command(&mut self, client: &mut Client) -> bool {
+        let per_second = self.shared.settings.corecast.commands_per_second;
+        let rate = u32::try_from(per_second).unwrap_or(u32::MAX);
+        let takes = per_second == 0 || client.commands.take(self.now.mono, rate, rate);
+        self.counters.rate_limited.add(u64::from(!takes));
+        takes
     }
 
     /// Carries out a flow and what follows from it at once.

@@ -3,6 +3,7 @@
 //! [`TRANSPORTS`] lists the endpoints once; [`Routes`] is that list under the operator's settings, for one listener.
 //! Here is no state of connections (`conn`) and no waiting (`shard`).
 
+pub mod addresses;
 pub mod admission;
 pub mod api;
 pub mod health;
@@ -10,8 +11,11 @@ pub mod swagger;
 pub mod websocket;
 
 use crate::api::METHODS;
+use crate::clock::Mono;
 use crate::config::settings::Settings;
+use crate::limits;
 use crate::wire::http1::Head;
+use std::time::Duration;
 
 /// What answers a path.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -145,6 +149,13 @@ impl Routes {
         let found = self.0.iter().find(|(known, _)| *known == path);
         found.or_else(|| self.0.iter().find(|(known, _)| known == ANY_PATH)).map(|(_, endpoint)| *endpoint)
     }
+}
+
+/// Until when more of a body has to come, after `bytes` of it came now: it may be silent for a while, but it has to bring
+/// [`limits::HTTP_BODY_BYTES_PER_SECOND_MIN`] in the long run.
+pub fn body_deadline(until: Mono, bytes: usize, now: Mono) -> Mono {
+    let earned = Duration::from_millis(bytes as u64 * 1000 / limits::HTTP_BODY_BYTES_PER_SECOND_MIN);
+    (now + Duration::from_millis(limits::HTTP_BODY_TIMEOUT_MS)).min(until + earned)
 }
 
 /// A whole answer to a request, before it is encoded.

@@ -142,6 +142,11 @@ impl Decoder {
         Decoder { has_deflate: agreed, ..self }
     }
 
+    /// True while a fragmented message is open.
+    pub fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
     /// Bytes of a fragmented message so far.
     pub fn held_bytes(&self) -> usize {
         self.message.capacity()

@@ -123,6 +123,63 @@ fn without_descriptors_new_clients_are_turned_away_and_old_ones_served() {
     assert!(before.is_some() && errors() == before, "{before:?}");
 }
 
+/// A connection from this address, to a server on 127.0.0.1; `None`: it was closed at once.
+fn from_address(server: &Server, address: [u8; 4]) -> Option<std::net::TcpStream> {
+    use socket2::{Domain, Socket as Raw, Type};
+    let raw = Raw::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    raw.bind(&std::net::SocketAddr::from((address, 0)).into()).expect("an address of this host");
+    raw.connect(&server.address.into()).expect("the server listens");
+    let mut stream = std::net::TcpStream::from(raw);
+    stream.set_read_timeout(Some(super::common::server::PATIENCE)).expect("an option");
+    // A refused one may be closed while the request is on its way.
+    stream.write_all(b"GET /health HTTP/1.1\r\nHost: t\r\n\r\n").ok()?;
+    let mut answer = [0; 1024];
+    matches!(stream.read(&mut answer), Ok(1..)).then_some(stream)
+}
+
+fn limited(limits: &str, cores: usize) -> Server {
+    Server::start(&CONFIG.replacen('{', &format!(r#"{{"corecast": {{"limits": {limits}}}, "#), 1), cores)
+}
+
+fn refused_by_address(server: &Server) -> String {
+    let metrics = server.request("GET", "/metrics", "", "").1;
+    let line = metrics.lines().find(|line| line.starts_with("corecast_connections_refused_by_address_total "));
+    line.expect("a counter").to_string()
+}
+
+#[test]
+fn an_address_has_so_many_connections_and_no_more() {
+    let (one, other) = ([127, 0, 0, 2], [127, 0, 0, 3]);
+    for cores in [1, 2] {
+        let server = limited(r#"{"connections_per_address": 3}"#, cores);
+        let mut kept: Vec<_> = (0..5).filter_map(|_| from_address(&server, one)).collect();
+        assert_eq!(kept.len(), 3);
+        assert!(from_address(&server, other).is_some(), "others have theirs");
+        assert_eq!(refused_by_address(&server), "corecast_connections_refused_by_address_total 2");
+        kept.pop();
+        let deadline = std::time::Instant::now() + super::common::server::PATIENCE;
+        while from_address(&server, one).is_none() {
+            assert!(std::time::Instant::now() < deadline, "room again");
+        }
+    }
+}
+
+#[test]
+fn an_address_comes_so_often_and_no_more() {
+    for cores in [1, 2] {
+        let server = limited(r#"{"connection_rate_per_address": 2}"#, cores);
+        let began = std::time::Instant::now();
+        let came = (0..10).filter(|_| from_address(&server, [127, 0, 0, 2]).is_some()).count();
+        let most = 2 + (began.elapsed().as_secs_f64() * 2.0).ceil() as usize;
+        assert!((2..=most.min(9)).contains(&came), "{came} in {:?}", began.elapsed());
+        assert!(from_address(&server, [127, 0, 0, 3]).is_some());
+        let deadline = std::time::Instant::now() + super::common::server::PATIENCE;
+        while from_address(&server, [127, 0, 0, 2]).is_none() {
+            assert!(std::time::Instant::now() < deadline, "it refills");
+        }
+    }
+}
+
 #[test]
 fn idle_connections_cost_little_memory_and_no_time() {
     let server = Server::start(CONFIG, 1);
