@@ -217,7 +217,7 @@ fn close(payload: &[u8]) -> Option<Seen> {
         [high, low, reason @ ..] => {
             let code = u16::from(*high) << 8 | u16::from(*low);
             let is_good =
-                (1000..5000).contains(&code) && !(1015..3000).contains(&code) && !matches!(code, 1004 | 1005 | 1006);
+                (1000..5000).contains(&code) && !(1015..3000).contains(&code) && !(1004..=1006).contains(&code);
             let reason = String::from_utf8(reason.to_vec()).ok()?;
             is_good.then_some(Seen::Close(Some(code), reason))
         }
