@@ -198,8 +198,8 @@ counters! {
             "Receives that found no free buffer.";
         accept_errors, Counter, "corecast_accept_errors_total", [], "Failed accepts, for want of descriptors mostly.";
         tls_errors, Counter, "corecast_tls_errors_total", [], "Encrypted connections ended by an error of TLS.";
-        decode_panics, Counter, "corecast_decode_panics_total", [],
-            "Connections closed because decoding their bytes panicked.";
+        connection_panics, Counter, "corecast_connection_panics_total", [],
+            "Connections closed because decoding their bytes, or a step of their session, panicked.";
         connections, Gauge, "corecast_sockets", [], "Open sockets.";
         grpc_connections, Gauge, "corecast_grpc_connections", [], "Open connections of the GRPC port.";
         clients, Gauge, "centrifugo_node_num_clients", [], "Connected clients.";

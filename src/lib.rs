@@ -1,6 +1,10 @@
 //! The map of the crate, in the order in which a published message meets the modules.
 //! `docs/ARCHITECTURE.md` tells the story, `tests/architecture.rs` guards who may import whom.
 
+// Tests within the crate share parts with those outside of it.
+#[cfg(test)]
+extern crate self as corecast;
+
 pub mod calls;
 pub mod clock;
 pub mod counters;

@@ -545,7 +545,18 @@ const ROWS: &[Row] = &[
         Differs("Centrifugo cuts whoever does not take a whole message in that time"),
         "a_client_that_reads_little_by_little_keeps",
     ),
-    ("Process", "a core that panics ends the process with exit code 70", Differs("clients recover from a restart"), ""),
+    (
+        "Process",
+        "a core that panics ends the process with exit code 70",
+        Differs("clients recover from a restart"),
+        "a_core_that_panics_ends_the_process_with_70",
+    ),
+    (
+        "Process",
+        "a session that panics costs its connection and is counted",
+        Differs("in Centrifugo the process ends"),
+        "a_session_that_panics_costs_its_connection_and_nothing_else",
+    ),
     ("Process", "engines Redis and NATS, cluster, admin page, consumers", NotYet, ""),
     (
         "Official clients, against one core and against two (`make live`)",

@@ -380,7 +380,7 @@ impl Http {
     }
 }
 
-/// Decodes bytes of one connection; a panic there must not take the core along. `None`: it panicked.
+/// Does something that only one connection owns; a panic there must not take the core along. `None`: it panicked.
 pub fn contained<T>(decode: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(decode)).ok()
 }

@@ -145,6 +145,38 @@ mod tests {
         assert!(was_written(&bell.rescue) && !was_written(&bell.doorbell), "once a second its word is not trusted");
     }
 
+    /// In a child process, which the test below starts.
+    fn panic_on_a_core() -> ! {
+        let (ports, _outside) = mesh::connect(1).expect("eventfds");
+        let port = ports.into_iter().next().expect("a port");
+        let cpu = core_affinity::get_core_ids().and_then(|cores| cores.first().map(|core| core.id)).unwrap_or(0);
+        let (addresses, outlet) = (Arc::new(Addresses::new(0, 0)), Arc::new(|_, _, _| true));
+        let spread = Spread::new(1, 0);
+        let parts = CoreParts { cpu, port, spread, listeners: Vec::new(), outlet, addresses, connections_max: 1 };
+        let (reports, _) = crossbeam_channel::unbounded();
+        let core = start(parts, Clock::start(), reports, || panic!("as a fault of ours would"));
+        std::mem::forget(core.expect("an executor"));
+        loop {
+            std::thread::park();
+        }
+    }
+
+    #[test]
+    fn a_core_that_panics_ends_the_process_with_70() {
+        const CHILD: &str = "CORECAST_TEST_PANICS";
+        if std::env::var_os(CHILD).is_some() {
+            panic_on_a_core();
+        }
+        let began = std::time::Instant::now();
+        let name = "runtime::launch::tests::a_core_that_panics_ends_the_process_with_70";
+        let child = std::process::Command::new(std::env::current_exe().expect("this program"))
+            .args(["--exact", name, "--nocapture"])
+            .env(CHILD, "1")
+            .output();
+        assert_eq!(child.expect("a child").status.code(), Some(70));
+        assert!(began.elapsed() < Duration::from_secs(10), "it lingers");
+    }
+
     #[test]
     fn a_rescue_wakes_a_sleeping_executor() {
         let (ports, outside) = mesh::connect::<()>(1).expect("eventfds");

@@ -6,6 +6,8 @@ use crate::protocol::code::Error;
 
 impl Session {
     pub(super) fn rpc(&self, id: u32, method: &str, cx: &Context<'_>) -> Flow {
+        #[cfg(test)]
+        assert_ne!(method, "panic", "asked for by a test");
         let ping = &cx.policy.rpc_ping;
         if !ping.enabled {
             return self.error(id, Error::NOT_AVAILABLE);

@@ -53,7 +53,7 @@ impl Shard {
         if let Kind::Http2(grpc) = &conn.kind
             && grpc.http2.is_done()
         {
-            self.counters.decode_panics.add(u64::from(grpc.http2.has_panicked()));
+            self.counters.connection_panics.add(u64::from(grpc.http2.has_panicked()));
             self.counters.grpc_cut.add(u64::from(grpc.http2.is_at_fault()));
             self.end_after_output(conn);
         }

@@ -90,7 +90,7 @@ impl Shard {
         };
         let decoder = &mut http.decoder;
         let Some(decoded) = contained(|| decoder.decode(bytes, &LIMITS, &mut admit)) else {
-            self.counters.decode_panics.add(1);
+            self.counters.connection_panics.add(1);
             return None;
         };
         Some(match decoded {
@@ -135,9 +135,14 @@ impl Shard {
             },
             Endpoint::Api(_) | Endpoint::ApiBatch | Endpoint::ApiLegacy => {
                 let settings = &self.shared.settings.http_api;
-                match api::accept(found, request, is_authorized, settings, &self.policy.rules) {
-                    Err(answer) => Outcome::Answer(answer),
-                    Ok(call) => match self.begin(slot, call.work, ApiProtocol::Http) {
+                let rules = &self.policy.rules;
+                match contained(|| api::accept(found, request, is_authorized, settings, rules)) {
+                    None => {
+                        self.counters.connection_panics.add(1);
+                        Outcome::Answer(Answer::empty(500))
+                    }
+                    Some(Err(answer)) => Outcome::Answer(answer),
+                    Some(Ok(call)) => match self.begin(slot, call.work, ApiProtocol::Http) {
                         Begun::Done(outcomes) => {
                             Outcome::Answer(call.form.answer(outcomes, std::mem::take(&mut self.body_scratch)))
                         }

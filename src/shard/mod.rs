@@ -25,6 +25,9 @@ mod sole;
 mod stop;
 mod subscriptions;
 
+#[cfg(test)]
+mod panics_tests;
+
 pub use message::Message;
 pub use placement::Placement;
 

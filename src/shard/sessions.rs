@@ -87,7 +87,7 @@ impl Shard {
         let WebSocket { decoder, peer, message_deadline, idle_frames } = &mut **ws;
         let len = bytes.len();
         let Some(decoded) = contained(move || decoder.decode(bytes, limit)) else {
-            self.counters.decode_panics.add(1);
+            self.counters.connection_panics.add(1);
             return None;
         };
         let (used, event) = match decoded {
@@ -165,7 +165,7 @@ impl Shard {
         let mut message = std::mem::take(&mut self.inflated);
         let inflater = self.inflater.get_or_insert_default();
         let Some(inflated) = contained(|| inflater.inflate(opcode, deflated, bytes_max, &mut message)) else {
-            self.counters.decode_panics.add(1);
+            self.counters.connection_panics.add(1);
             self.inflater = None;
             return Err(NotInflated::Panicked);
         };
@@ -191,7 +191,7 @@ impl Shard {
     fn commands(&mut self, slot: Slot, client: &mut Client, mut commands: Commands<'_>) -> After {
         loop {
             let Some(command) = contained(|| commands.next()) else {
-                self.counters.decode_panics.add(1);
+                self.counters.connection_panics.add(1);
                 return After::Drop;
             };
             let flow = match command {
@@ -200,7 +200,7 @@ impl Shard {
                 Some(Ok(_)) if !self.takes_command(client) => Flow::Disconnect(Disconnect::TOO_MANY_REQUESTS),
                 Some(Ok(command)) => {
                     self.counters.commands.add(1);
-                    client.session.handle(command, context!(self))
+                    self.step(client, |session, cx| session.handle(command, cx))
                 }
             };
             match self.perform(slot, client, flow) {
@@ -212,6 +212,13 @@ impl Shard {
                 other => return other,
             }
         }
+    }
+
+    /// A step of a session, which touches nothing but the session: should it panic, only this connection ends.
+    fn step(&mut self, client: &mut Client, step: impl FnOnce(&mut Session, &mut Context<'_>) -> Flow) -> Flow {
+        let flow = contained(|| step(&mut client.session, context!(self)));
+        self.counters.connection_panics.add(u64::from(flow.is_none()));
+        flow.unwrap_or(Flow::Drop)
     }
 
     /// True unless the client sends more commands than `corecast.limits.commands_per_second`.
@@ -382,7 +389,7 @@ impl Shard {
     pub(super) fn session_timeout(&mut self, conn: &mut Conn) -> bool {
         let slot = conn.slot;
         while let Some(client) = conn.client() {
-            let flow = client.session.expire(context!(self));
+            let flow = self.step(client, Session::expire);
             if matches!(flow, Flow::Nothing) {
                 return true;
             }
@@ -419,7 +426,7 @@ impl Shard {
         if let Some(client) = conn.client()
             && client.session.is_waiting()
         {
-            let flow = step(&mut client.session, context!(self));
+            let flow = self.step(client, step);
             let after = self.perform(slot, client, flow);
             goes_on = self.follow(&mut conn, after) && self.go_on(&mut conn);
         }
@@ -433,7 +440,7 @@ impl Shard {
         if let Some(client) = conn.client()
             && let Some(listening) = client.listening.take()
         {
-            let flow = client.session.listening(listening.joined(), context!(self));
+            let flow = self.step(client, |session, cx| session.listening(listening.joined(), cx));
             let after = self.perform(slot, client, flow);
             if matches!(after, After::Nothing) {
                 self.output.release(slot.index);
