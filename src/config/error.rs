@@ -71,11 +71,12 @@ impl LoadError {
 
     /// Shows the value, cut: a pasted certificate is not a message, and a secret none at all.
     pub(super) fn value(mut self, value: impl fmt::Display) -> LoadError {
-        let key = self.key.to_lowercase();
-        if ["secret", "password", "credentials", "api_key", "api.key", "dsn"].iter().any(|word| key.contains(word)) {
+        let (key, text) = (self.key.to_lowercase(), value.to_string());
+        let is_path = ["\"/", "\"./", "\"../", "/", "./"].iter().any(|start| text.starts_with(start));
+        let is_key = key.contains("key") && !is_path;
+        if is_key || ["secret", "password", "credentials", "dsn"].iter().any(|word| key.contains(word)) {
             return self;
         }
-        let text = value.to_string();
         self.value = match text.char_indices().nth(100) {
             Some((end, _)) => format!("{}…", &text[..end]).into(),
             None => text.into(),
@@ -135,6 +136,18 @@ mod tests {
         };
         let text = "c.json: line 3, column 7: client.ping_interval = \"25\": expected a duration; write 25s";
         assert_eq!(error.to_string(), text);
+    }
+
+    #[test]
+    fn a_key_is_not_shown_and_the_path_of_one_is() {
+        let error = |key, value| LoadError::new(Failure::Reading, "bad").key(key).value(value).to_string();
+        assert_eq!(error("http_server.tls.key_pem", "\"MIIEvQ\""), "http_server.tls.key_pem: bad");
+        assert_eq!(
+            error("http_server.tls.key_pem", "\"/etc/key.pem\""),
+            "http_server.tls.key_pem = \"/etc/key.pem\": bad"
+        );
+        assert_eq!(error("client.token.hmac_secret_key", "/x"), "client.token.hmac_secret_key: bad");
+        assert_eq!(error("CORECAST_HTTP_API_KEY", "\"x\""), "CORECAST_HTTP_API_KEY: bad");
     }
 
     #[test]

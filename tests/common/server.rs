@@ -13,6 +13,8 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 pub struct Server {
     child: Child,
     log: Receiver<String>,
+    /// Lines that were looked at.
+    seen: Vec<String>,
     pub address: SocketAddr,
     file: std::path::PathBuf,
     _folder: tempfile::TempDir,
@@ -41,7 +43,14 @@ impl Server {
         let (lines, log) = channel();
         let stdout = BufReader::new(child.stdout.take().expect("piped"));
         std::thread::spawn(move || stdout.lines().map_while(Result::ok).for_each(|line| _ = lines.send(line)));
-        let mut server = Server { child, log, address: SocketAddr::from(([127, 0, 0, 1], 0)), file, _folder: folder };
+        let mut server = Server {
+            child,
+            log,
+            seen: Vec::new(),
+            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            file,
+            _folder: folder,
+        };
         let line = server.wait_for_log("serving");
         let port = line.rsplit("127.0.0.1:").next().and_then(|rest| rest.split('"').next()).expect("an address");
         server.address.set_port(port.parse().expect("a port"));
@@ -52,11 +61,23 @@ impl Server {
     pub fn wait_for_log(&mut self, text: &str) -> String {
         loop {
             match self.log.recv_timeout(PATIENCE) {
-                Ok(line) if line.contains(text) => return line,
-                Ok(line) => println!("{line}"),
+                Ok(line) if line.contains(text) => {
+                    self.seen.push(line.clone());
+                    return line;
+                }
+                Ok(line) => {
+                    println!("{line}");
+                    self.seen.push(line);
+                }
                 Err(_) => panic!("no log line with {text:?}; the server ended with {:?}", self.child.try_wait()),
             }
         }
+    }
+
+    /// All that the server, which has ended, has logged.
+    pub fn whole_log(&mut self) -> String {
+        self.seen.extend(self.log.iter());
+        self.seen.join("\n")
     }
 
     /// Replaces the configuration file, for a reload.

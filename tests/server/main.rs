@@ -13,6 +13,7 @@ mod echo;
 mod jwks;
 mod limits;
 mod overload;
+mod secrets;
 mod sole;
 mod spread;
 mod start;
