@@ -13,6 +13,7 @@ mod echo;
 mod jwks;
 mod limits;
 mod overload;
+mod restart;
 mod secrets;
 mod sole;
 mod spread;
