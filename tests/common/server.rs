@@ -57,6 +57,28 @@ impl Server {
         server
     }
 
+    /// Starts the binary with a configuration that makes it log nothing, on a port that was free, and waits until it serves.
+    pub fn start_silently(config: &str, cores: usize) -> Server {
+        let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|one| one.local_addr()).expect("a port").port();
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("config.json");
+        std::fs::write(&file, config).expect("the configuration");
+        let (port_text, cores) = (port.to_string(), cores.to_string());
+        let child = Command::new(env!("CARGO_BIN_EXE_corecast"))
+            .args(["--config", file.to_str().expect("a path"), "--address", "127.0.0.1"])
+            .args(["--port", &port_text, "--cores", &cores])
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("the binary");
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        let server = Server { child, log: channel().1, seen: Vec::new(), address, file, _folder: folder };
+        let deadline = std::time::Instant::now() + PATIENCE;
+        while TcpStream::connect(address).is_err() {
+            assert!(std::time::Instant::now() < deadline, "it does not serve");
+        }
+        server
+    }
+
     /// The next log line that contains `text`.
     pub fn wait_for_log(&mut self, text: &str) -> String {
         loop {

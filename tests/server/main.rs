@@ -10,6 +10,7 @@ mod confined;
 mod deflate;
 mod delivery;
 mod echo;
+mod faults;
 mod jwks;
 mod limits;
 mod overload;
