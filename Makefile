@@ -24,11 +24,12 @@ check: ## formatting, lints, architecture, unit tests and dependencies: the quic
 	$(CARGO) test --quiet --lib --test architecture
 	@$(MAKE) --no-print-directory deny
 
-test: check ## everything: units, transcripts, simulation, the real binary, official clients with one core and with two
+test: check ## everything: units, transcripts, simulation, the real binary, conformance suites, official clients with one core and with two
 	@tuning/toolchain.sh test
 	$(CARGO) test --quiet --tests --features bench
 	$(MAKE) --no-print-directory sim
 	$(CARGO) build --release --quiet
+	tests/compat/run.sh quick
 	tests/live/run.sh
 
 lint: ## clippy alone

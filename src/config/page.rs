@@ -25,6 +25,13 @@ A `pem` value is PEM text, base64 of it, or the path of a file with it. The TLS 
 `server_ca_pem`, `server_name` and `insecure_skip_verify` have no effect, in Centrifugo neither. Who may connect is
 said by `client_ca_pem` alone.
 
+Options under `corecast` are ours. `corecast.memory.budget` is in bytes, for all cores together (decisions/0016);
+`corecast.limits.*` count per second and at once, and 0 means no limit: set those of addresses only where clients connect
+directly, since behind a proxy all have one address. `corecast.echo.enabled` is for conformance suites and nothing else. Ours
+too, in a section of Centrifugo's: with `shutdown.termination_delay` the server goes on for so long after the signal and says
+503 at `/health/ready`; within `shutdown.spread` clients are told to reconnect (3001) one after another. Both come in time if
+they and the clients' good-byes end before whoever stops the process kills it.
+
 | name | key in v5 | variable | flag | type | default | state |
 |---|---|---|---|---|---|---|
 ";

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Suites that others wrote for the protocols below ours, and our probes of HTTP/1.1 framing, against the real binary.
-# run.sh [full]: with all cases of permessage-deflate (12, 13), which take half an hour. BINARY: another than the release build.
+# run.sh [full|quick]: with all cases of permessage-deflate (12, 13), which take half an hour; or only what is done in a
+# minute. BINARY: another than the release build.
 set -euo pipefail
 cd "$(dirname "$0")"
 root=$(cd ../.. && pwd)
