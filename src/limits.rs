@@ -172,6 +172,9 @@ pub const DESCRIPTORS_RESERVED: usize = 64;
 /// While memory is scarce: between two looks of an idle core, and between two rounds of cutting the slowest.
 pub const OVERLOAD_LOOK_MS: u64 = 100;
 
+/// A core looks at its memory when a part of its budget has come or gone that is so much smaller.
+pub const OVERLOAD_STRIDES: usize = 256;
+
 /// Use has to be below a step of the overload ladder for so long before that step ends.
 pub const OVERLOAD_CALM_MS: u64 = 1_000;
 

@@ -18,6 +18,10 @@ pub(super) struct Pressure {
     /// Bytes of commands and requests that are not whole or wait, of all connections.
     input: usize,
     next_look: Mono,
+    /// What grows quickly, as it was at the last look.
+    last_seen: usize,
+    /// A look is due when that has changed by so much.
+    stride: usize,
     /// Connections that have published and are not read for a while, in the order of their deadlines.
     resting: VecDeque<(Mono, Slot)>,
     /// The connection in hand has published.
@@ -30,6 +34,8 @@ impl Pressure {
             ladder: Ladder::new(budget),
             input: 0,
             next_look: Mono(0),
+            last_seen: 0,
+            stride: budget / limits::OVERLOAD_STRIDES,
             resting: VecDeque::new(),
             has_published: false,
         }
@@ -102,9 +108,20 @@ impl Shard {
         }
     }
 
-    /// Counts what is held and takes the step that this asks for. A dozen sums, so it is done in every turn: a burst must not
-    /// get past a step between two looks.
+    /// Counts what is held and takes the step that this asks for, ten times a second, and as soon as much has come or gone: a
+    /// burst must not get past a step between two looks. It is asked in every turn.
+    #[inline]
     pub(super) fn look_at_memory(&mut self) {
+        let quick = self.output.held_bytes() + self.pressure.input + self.store.totals().bytes;
+        let has_moved = quick.abs_diff(self.pressure.last_seen) > self.pressure.stride;
+        if has_moved || self.now.mono >= self.pressure.next_look {
+            self.pressure.last_seen = quick;
+            self.look_closely();
+        }
+    }
+
+    #[inline(never)]
+    fn look_closely(&mut self) {
         let now = self.now.mono;
         let used = self.count_memory();
         if self.pressure.ladder.look(used, now) {

@@ -4,7 +4,7 @@ use super::publications::Posted;
 use super::{Message, Shard};
 use crate::api::Post;
 use crate::channel::inquiry::Finding;
-use crate::clock::Mono;
+use crate::clock::{Bucket, Mono};
 use crate::config::settings::Websocket;
 use crate::conn::{Client, Conn, Kind, Peer, WebSocket, contained};
 use crate::counters::Counters;
@@ -63,6 +63,12 @@ pub(super) enum After {
 enum NotInflated {
     Uninflatable(Uninflatable),
     Panicked,
+}
+
+/// True unless a client sends more commands than `corecast.limits.commands_per_second`; 0: any number.
+fn takes(commands: &mut Bucket, per_second: usize, now: Mono) -> bool {
+    let rate = u32::try_from(per_second).unwrap_or(u32::MAX);
+    per_second == 0 || commands.take(now, rate, rate)
 }
 
 macro_rules! context {
@@ -190,18 +196,28 @@ impl Shard {
     /// Handles commands until one waits or the session is over.
     fn commands(&mut self, slot: Slot, client: &mut Client, mut commands: Commands<'_>) -> After {
         loop {
-            let Some(command) = contained(|| commands.next()) else {
-                self.counters.connection_panics.add(1);
-                return After::Drop;
-            };
-            let flow = match command {
-                None => return After::Nothing,
-                Some(Err(_)) => Flow::Disconnect(Disconnect::BAD_REQUEST),
-                Some(Ok(_)) if !self.takes_command(client) => Flow::Disconnect(Disconnect::TOO_MANY_REQUESTS),
+            let (now, rate) = (self.now.mono, self.shared.settings.corecast.commands_per_second);
+            let cx = context!(self);
+            // A command is large: it stays within the boundary.
+            let step = contained(|| match commands.next() {
+                None => None,
+                Some(Err(_)) => Some(Flow::Disconnect(Disconnect::BAD_REQUEST)),
+                Some(Ok(_)) if !takes(&mut client.commands, rate, now) => {
+                    self.counters.rate_limited.add(1);
+                    Some(Flow::Disconnect(Disconnect::TOO_MANY_REQUESTS))
+                }
                 Some(Ok(command)) => {
                     self.counters.commands.add(1);
-                    self.step(client, |session, cx| session.handle(command, cx))
+                    Some(client.session.handle(command, cx))
                 }
+            });
+            let flow = match step {
+                None => {
+                    self.counters.connection_panics.add(1);
+                    return After::Drop;
+                }
+                Some(None) => return After::Nothing,
+                Some(Some(flow)) => flow,
             };
             match self.perform(slot, client, flow) {
                 After::Nothing if client.session.is_waiting() => {
@@ -219,15 +235,6 @@ impl Shard {
         let flow = contained(|| step(&mut client.session, context!(self)));
         self.counters.connection_panics.add(u64::from(flow.is_none()));
         flow.unwrap_or(Flow::Drop)
-    }
-
-    /// True unless the client sends more commands than `corecast.limits.commands_per_second`.
-    fn takes_command(&mut self, client: &mut Client) -> bool {
-        let per_second = self.shared.settings.corecast.commands_per_second;
-        let rate = u32::try_from(per_second).unwrap_or(u32::MAX);
-        let takes = per_second == 0 || client.commands.take(self.now.mono, rate, rate);
-        self.counters.rate_limited.add(u64::from(!takes));
-        takes
     }
 
     /// Carries out a flow and what follows from it at once.
