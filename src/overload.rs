@@ -84,6 +84,7 @@ impl Ladder {
     }
 
     /// Where it stands.
+    #[inline]
     pub fn level(&self) -> Level {
         self.level
     }

@@ -298,8 +298,11 @@ impl Shard {
     pub fn next_deadline(&self) -> Option<Mono> {
         let tables = [self.wheel.next_deadline(), self.store.next_deadline(), self.ranges.next_deadline()];
         let work = [self.jobs.next_deadline(), self.checks.next_deadline(self.now.mono), self.output.next_deadline()];
-        let work = work.into_iter().chain([self.next_farewell(), self.pressure.next_deadline()]);
-        tables.into_iter().chain(work).flatten().chain([self.figures.next_deadline()]).min()
+        let usual = tables.into_iter().chain(work).flatten().chain([self.figures.next_deadline()]).min();
+        match (self.next_farewell(), self.pressure.next_deadline()) {
+            (None, None) => usual,
+            (farewell, pressure) => [usual, farewell, pressure].into_iter().flatten().min(),
+        }
     }
 
     /// Writes at most `slice` connections; true while more are to be written.

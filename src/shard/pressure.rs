@@ -41,7 +41,11 @@ impl Pressure {
         }
     }
 
+    #[inline]
     pub(super) fn next_deadline(&self) -> Option<Mono> {
+        if self.ladder.level() == Level::Normal && self.resting.is_empty() {
+            return None;
+        }
         let look = (self.ladder.level() > Level::Normal).then_some(self.next_look);
         look.into_iter().chain(self.resting.front().map(|(at, _)| *at)).min()
     }

@@ -43,10 +43,13 @@ impl Farewells {
     }
 
     /// When the next one is told.
+    #[inline]
     fn next(&self) -> Option<Mono> {
+        if self.rest.is_empty() {
+            return None;
+        }
         let told = self.total - self.rest.len();
-        let share = || self.spread.mul_f64(told as f64 / self.total as f64);
-        (!self.rest.is_empty()).then(|| self.begun + share())
+        Some(self.begun + self.spread.mul_f64(told as f64 / self.total as f64))
     }
 }
 
