@@ -6,7 +6,8 @@
 
 use crate::calls::Purpose;
 use crate::check_delivery::Order;
-use crate::model::{GivenUp, Item, Model, Moment, Page, Position, Removal, Tally};
+use crate::clocks::Moment;
+use crate::model::{GivenUp, Item, Model, Page, Position, Removal, Tally};
 use crate::realm;
 use crate::stretch::Stretch;
 use crate::world::World;

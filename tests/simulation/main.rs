@@ -55,11 +55,13 @@
 //! | no core asks for positions | 36 (`faults`) | a client is behind the top |
 
 mod calls;
+mod chaos;
 mod check_delivery;
 mod check_end;
 mod check_history;
 mod check_presence;
 mod client;
+mod clocks;
 mod deltas;
 mod faults;
 mod filters;

@@ -5,8 +5,7 @@ use crate::client::{Client, ws};
 use crate::filters::Filter;
 use crate::realm::{self, EXPIRING, META_TTL, USERS, has_history};
 use crate::stretch::Wish;
-use crate::world::{Who, World};
-use std::time::Duration;
+use crate::world::{UNLIMITED, Who, World};
 
 /// Clients of one run.
 const CLIENTS_MAX: usize = 50;
@@ -17,7 +16,7 @@ impl World {
 
     /// Subscribes the witness to every channel and waits until it is.
     pub fn call_the_witness(&mut self) {
-        self.open_client("witness", false, usize::MAX / 2, 0);
+        self.open_client("witness", false, UNLIMITED, 0);
         for channel in self.channels.clone() {
             let bytes = self.clients[World::WITNESS].subscribe(channel, Wish::default(), 0, self.model.now);
             self.send(self.clients[World::WITNESS].link, bytes);
@@ -36,9 +35,10 @@ impl World {
             60..170 => self.client_command(),
             170..240 => self.publish(),
             240..290 => self.lose_client(),
-            290..320 => self.stall(),
+            290..320 => self.disturb_a_core(),
             320..430 => self.give_room(),
-            430..460 => self.let_time_pass(),
+            430..456 => self.let_time_pass(),
+            456..460 => self.set_clock(),
             460..540 => self.some_call(),
             540..620 => self.probe_step(),
             _ => {
@@ -107,7 +107,7 @@ impl World {
         if self.clients.len() >= CLIENTS_MAX {
             return;
         }
-        let room = if self.any(4) == 0 { 1000 } else { 1 << 20 };
+        let room = if self.any(4) == 0 && self.chaos.reads_slowly { 1000 } else { 1 << 20 };
         let subs = if self.any(3) > 0 { 1 + self.any(5) } else { 0 };
         let users = [&USERS[..], &EXPIRING].concat();
         let (user, protobuf) = (users[self.any(users.len())], self.any(2) == 0);
@@ -161,7 +161,7 @@ impl World {
     /// Soon, or not within a run; perhaps too soon for the server to see the token in time.
     fn some_end(&mut self) -> i64 {
         let seconds = if self.any(5) == 0 { 1000 } else { 1 + self.any(12) as i64 };
-        self.model.now.seconds() + seconds
+        self.now.wall.seconds() + seconds
     }
 
     fn publish(&mut self) {
@@ -179,6 +179,9 @@ impl World {
         if self.clients[at].id.is_none() && self.any(4) > 0 {
             return;
         }
+        if !self.chaos.tears {
+            return;
+        }
         self.tear(self.clients[at].link);
         if self.any(3) > 0 && self.clients.len() < CLIENTS_MAX {
             // It comes back at once, when what it knows is still worth something.
@@ -187,27 +190,11 @@ impl World {
         }
     }
 
-    /// A core stands still for some time.
-    pub fn stall(&mut self) {
-        let (core, steps) = (self.any(self.nodes.len()), self.any(40));
-        self.nodes[core].stalled = steps;
-    }
-
     fn give_room(&mut self) {
         let Some(at) = self.some_client() else { return };
         let room = 1 + self.any(2000);
         let link = self.clients[at].link;
         self.links[link].room = self.links[link].room.saturating_add(room);
-    }
-
-    /// Mostly less than a second; now and then so much that history vanishes. Peers that are about to say something are
-    /// not kept waiting so long.
-    fn let_time_pass(&mut self) {
-        let millis = match self.any(30) {
-            0 if self.nodes.iter().all(|node| node.sockets.is_empty()) => 5_000 + self.any(30_000),
-            _ => self.any(700),
-        };
-        self.pass_time(Duration::from_millis(millis as u64));
     }
 
     /// So much time passes that every core has asked where its channels stand.

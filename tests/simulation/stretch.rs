@@ -1,8 +1,9 @@
 //! One stretch of a subscription, from its reply or push to its end, and what a client is told in it.
 
+use crate::clocks::{End, Moment};
 use crate::deltas;
 use crate::filters::Filter;
-use crate::model::{Grant, Item, Moment, Position};
+use crate::model::{Grant, Item, Position};
 use crate::realm;
 use serde_json::Value;
 
@@ -48,8 +49,8 @@ pub struct Stretch {
     pub grant: Grant,
     /// It came with the connection, or the backend has made it: its end by expiry ends the connection.
     pub is_server_side: bool,
-    /// Unix seconds at which it ends; 0: never.
-    pub expire_at: i64,
+    /// When it ends; `None`: never.
+    pub end: Option<End>,
     /// When the client asked for it, and when it was told.
     pub asked: Moment,
     pub told: Moment,
@@ -86,7 +87,7 @@ impl Stretch {
             published_before: 0,
             grant,
             is_server_side: false,
-            expire_at: grant.expire_at,
+            end: None,
             asked: Moment::default(),
             told: Moment::default(),
             position: is_positioned.then(|| (offset(body), epoch)),

@@ -1,9 +1,11 @@
 //! The mechanics around the cores: queues with little room, links with little room, a clock that jumps.
 
 use crate::calls::{Call, Caller};
+use crate::chaos::Chaos;
 use crate::client::Client;
+use crate::clocks::{Moment, START};
 use crate::faults::Fault;
-use crate::model::{Model, Moment, START};
+use crate::model::Model;
 use crate::probe::Probe;
 use crate::realm;
 use corecast::clock::{Mono, Now};
@@ -25,6 +27,9 @@ use std::time::Duration;
 
 /// Messages that a core's queue holds here at most, so that it is full often.
 const QUEUE_MAX: usize = 6;
+
+/// A link that is never full.
+pub const UNLIMITED: usize = usize::MAX / 2;
 
 /// Who is at the other end of a connection.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -57,13 +62,16 @@ impl Link {
 /// One core with its queues.
 pub struct Node {
     pub shard: Shard,
-    inbox: VecDeque<Message>,
+    /// With the core that has sent it.
+    inbox: VecDeque<(usize, Message)>,
     /// What found a queue full, by target.
     spills: Vec<VecDeque<Message>>,
     /// Input of connections that was not taken yet.
     pub sockets: VecDeque<(Slot, Input)>,
     /// Steps for which the core stands still.
     pub stalled: usize,
+    /// Its doorbell was lost: it looks into its inbox again at this time.
+    pub deaf_until: Mono,
     owners: Vec<Option<usize>>,
     free: Vec<u32>,
     generations: Vec<u32>,
@@ -97,6 +105,8 @@ pub struct World {
     queue: usize,
     /// How busy the cores are: whether they keep up with what happens.
     pub pace: usize,
+    /// What goes wrong.
+    pub chaos: Chaos,
     /// A message that is going to be swallowed.
     pub fault: Option<Fault>,
     pub trace: Vec<u64>,
@@ -105,6 +115,8 @@ pub struct World {
 struct Pipes<'a> {
     links: &'a mut [Link],
     owners: &'a [Option<usize>],
+    random: &'a mut StdRng,
+    writes_short: bool,
 }
 
 impl Sink for Pipes<'_> {
@@ -114,7 +126,11 @@ impl Sink for Pipes<'_> {
         if !link.is_open {
             return Sent::Broken;
         }
-        let n = bytes.len().min(link.room);
+        let mut n = bytes.len().min(link.room);
+        let is_patient = link.room > UNLIMITED / 2;
+        if self.writes_short && n > 1 && !is_patient && self.random.random_range(0..4) == 0 {
+            n = self.random.random_range(1..n);
+        }
         link.room -= n;
         link.bytes.extend_from_slice(&bytes[..n]);
         link.was_full |= n < bytes.len();
@@ -166,6 +182,7 @@ impl World {
             spills: (0..cores).map(|_| VecDeque::new()).collect(),
             sockets: VecDeque::new(),
             stalled: 0,
+            deaf_until: Mono(0),
             owners: Vec::new(),
             free: Vec::new(),
             generations: Vec::new(),
@@ -184,6 +201,7 @@ impl World {
             queue: random.random_range(1..=QUEUE_MAX),
             pace: random.random_range(1..=4),
             fault: None,
+            chaos: Chaos::new(&mut random),
             random,
             now,
             door,
@@ -232,8 +250,8 @@ impl World {
 
     pub fn pass_time(&mut self, delay: Duration) {
         self.now.mono = self.now.mono + delay;
-        self.now.wall.0 += delay.as_millis() as u64;
         self.model.now.at = self.now.mono;
+        self.now.wall = self.model.clocks.wall(self.model.now);
     }
 
     /// One turn of a core, as the driver makes it.
@@ -252,7 +270,10 @@ impl World {
             self.input(core, slot, input);
         }
         for _ in 0..1 + self.any(4) {
-            let Some(message) = self.nodes[core].inbox.pop_front() else { break };
+            if self.nodes[core].deaf_until > now.mono {
+                break;
+            }
+            let Some((_, message)) = self.nodes[core].inbox.pop_front() else { break };
             self.nodes[core].shard.handle(now, Event::Message(message));
             self.perform(core);
         }
@@ -290,14 +311,17 @@ impl World {
 
     fn flush(&mut self, core: usize, slice: usize) {
         let node = &mut self.nodes[core];
-        node.shard.flush(slice, &mut Pipes { links: &mut self.links, owners: &node.owners });
+        let (random, writes_short) = (&mut self.random, self.chaos.writes_short);
+        node.shard.flush(slice, &mut Pipes { links: &mut self.links, owners: &node.owners, random, writes_short });
         let is_ready = |link: &Link| link.core == core && link.is_watched && link.room > 0;
         let ready: Vec<usize> = (0..self.links.len()).filter(|at| is_ready(&self.links[*at])).collect();
         for at in ready {
             self.links[at].is_watched = false;
             let (node, slot) = (&mut self.nodes[core], self.links[at].slot);
             if node.owners[slot.index as usize] == Some(at) {
-                node.shard.writable(slot, &mut Pipes { links: &mut self.links, owners: &node.owners });
+                let random = &mut self.random;
+                let mut pipes = Pipes { links: &mut self.links, owners: &node.owners, random, writes_short };
+                node.shard.writable(slot, &mut pipes);
             }
         }
         self.perform(core);
@@ -332,7 +356,7 @@ impl World {
             return;
         }
         if self.nodes[from].spills[to].is_empty() && self.nodes[to].inbox.len() < self.queue {
-            self.nodes[to].inbox.push_back(message);
+            self.deliver(from, to, message);
         } else {
             self.nodes[from].spills[to].push_back(message);
         }
@@ -343,9 +367,20 @@ impl World {
             while self.nodes[to].inbox.len() < self.queue
                 && let Some(message) = self.nodes[core].spills[to].pop_front()
             {
-                self.nodes[to].inbox.push_back(message);
+                self.deliver(core, to, message);
             }
         }
+    }
+
+    /// Into the inbox, perhaps ahead of messages of other cores.
+    pub fn deliver(&mut self, from: usize, to: usize, message: Message) {
+        let inbox = &mut self.nodes[to].inbox;
+        let mut place = inbox.len();
+        if self.chaos.reorders {
+            let behind = inbox.iter().rposition(|(sender, _)| *sender == from).map_or(0, |last| last + 1);
+            place = self.random.random_range(behind..=place);
+        }
+        inbox.insert(place, (from, message));
     }
 
     /// Peers read what was written to them.
@@ -373,8 +408,8 @@ impl World {
 
     /// Nothing new happens; everything that is on its way arrives.
     pub fn come_to_rest(&mut self) {
-        self.links.iter_mut().for_each(|link| link.room = usize::MAX / 2);
-        self.nodes.iter_mut().for_each(|node| node.stalled = 0);
+        self.links.iter_mut().for_each(|link| link.room = UNLIMITED);
+        self.nodes.iter_mut().for_each(|node| (node.stalled, node.deaf_until) = (0, Mono(0)));
         // Time does not pass, so who waits while nothing is on its way waits for ever.
         let mut idle = 0;
         while idle < 100 {
@@ -386,7 +421,7 @@ impl World {
             idle = if is_quiet { idle + 1 } else { 0 };
             if is_quiet && self.is_answered() {
                 for _ in 0..2 {
-                    (0..self.nodes.len()).for_each(|core| self.flush(core, usize::MAX / 2));
+                    (0..self.nodes.len()).for_each(|core| self.flush(core, UNLIMITED));
                 }
                 (0..self.nodes.len()).for_each(|core| self.read(core));
                 if self.nodes.iter().any(|node| node.shard.has_waits()) {
