@@ -10,6 +10,7 @@ pub mod clock;
 pub mod counters;
 pub mod id;
 pub mod limits;
+pub mod mutation;
 pub mod overload;
 pub mod tally;
 pub mod timing;

@@ -2,6 +2,7 @@
 
 use super::ledger::{Ledger, Owed};
 use super::lists::Source;
+use crate::mutation::{self, Mutation};
 use crate::protocol::frame::Block;
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -115,8 +116,11 @@ impl Outbox {
 
     /// Drops everything but the block that was begun: the peer must be able to read what follows it.
     pub fn keep_begun(&mut self) {
+        let is_lost = mutation::is(Mutation::CutLosesTheMiddle) && self.parts.len() > 1;
+        let last = self.parts.back().filter(|_| is_lost).map(|last| last.part.clone());
         self.parts.truncate(usize::from(self.sent > 0));
         self.bytes = self.parts.front().map_or(0, |first| first.part.block.len() - self.sent);
+        last.into_iter().for_each(|part| self.push(part, 0));
     }
 
     /// Takes out the blocks that can be read again and that `is_taken`, except one that was begun.

@@ -116,7 +116,7 @@ impl Shard {
     /// burst must not get past a step between two looks. It is asked in every turn.
     #[inline]
     pub(super) fn look_at_memory(&mut self) {
-        let quick = self.output.held_bytes() + self.pressure.input + self.store.totals().bytes;
+        let quick = self.output.memory_bytes() + self.pressure.input + self.store.totals().bytes;
         let has_moved = quick.abs_diff(self.pressure.last_seen) > self.pressure.stride;
         if has_moved || self.now.mono >= self.pressure.next_look {
             self.pressure.last_seen = quick;
@@ -149,7 +149,7 @@ impl Shard {
         let by_purpose = [
             (&counters.memory_receive, usize::from(limits::RECEIVE_BUFFERS) * limits::RECEIVE_BUFFER_BYTES),
             (&counters.memory_input, self.pressure.input),
-            (&counters.memory_output, self.output.held_bytes()),
+            (&counters.memory_output, self.output.memory_bytes()),
             (&counters.memory_history, totals.bytes + totals.publications * limits::PUBLICATION_BYTES),
             (&counters.memory_recovered, self.ranges.bytes()),
             (&counters.memory_connections, counters.connections.get() as usize * limits::CONNECTION_BYTES),

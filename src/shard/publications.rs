@@ -13,6 +13,7 @@ use crate::hub::lists::Source;
 use crate::hub::tracked::Tracked;
 use crate::hub::{Output, Way};
 use crate::id::{ChannelKey, Ticket};
+use crate::mutation::{self, Mutation};
 use crate::proto::client::Publication;
 use crate::protocol::code::Disconnect;
 use crate::protocol::command::Protocol;
@@ -54,7 +55,7 @@ impl Shard {
             && let Some(first) = self.store.dedup.find(&post.channel, key, self.now.mono)
         {
             self.counters.suppressed_by_idempotency.add(1);
-            return first;
+            return first.filter(|_| !mutation::is(Mutation::RepeatIsToldNothing));
         }
         let skip_history = extras.as_ref().is_some_and(|extras| extras.skip_history);
         let version_epoch = extras.as_ref().map_or("", |extras| extras.version_epoch.as_str());
@@ -73,6 +74,9 @@ impl Shard {
                 Some(position)
             }
             None => {
+                if mutation::is(Mutation::UnkeptIsHandedOutTwice) {
+                    self.hand_out(&post, None, None);
+                }
                 self.hand_out(&post, None, None);
                 None
             }
@@ -235,7 +239,8 @@ impl Shard {
         let (output, counters, verdicts) = (&mut self.output, &self.counters, &mut self.verdicts);
         let mut marker = Marker { output, counters, verdicts, lost: lost(tracked), source, delay: frames.delay };
         let (no_tags, tags) = (Tags::new(), frames.tags.as_deref());
-        let passes = |group: &&Group| group.filter.matches(tags.unwrap_or(&no_tags));
+        let is_ignored = mutation::is(Mutation::FilterIsIgnored);
+        let passes = |group: &&Group| is_ignored || group.filter.matches(tags.unwrap_or(&no_tags));
         let groups: SmallVec<[&Group; 8]> = listeners.groups().filter(passes).collect();
         for (rendition, rendered) in frames.iter() {
             let filtered = groups.iter().flat_map(|group| group.audiences(rendition));
@@ -270,12 +275,15 @@ impl Shard {
     pub(super) fn deliver_joins(&mut self, channel: &Arc<str>, frames: &Frames) {
         let Some(listeners) = self.registry.listeners(channel) else { return };
         for (rendition, rendered) in frames.iter() {
-            let Rendered::Frame { block, .. } = rendered else { continue };
+            let Rendered::Frame { block, bytes } = rendered else { continue };
             let (feed, frame) = (Feed { rendition, joins: true, delta: false }, self.output.frame_id());
             let plain = [listeners.audience(feed), listeners.audience(Feed { delta: true, ..feed })];
             let filtered = listeners.groups().map(|group| group.audience(feed));
             let audiences: Audiences<'_> = plain.into_iter().chain(filtered).collect();
-            let way = Way::to(count(&audiences), frames.delay);
+            let count = count(&audiences);
+            self.counters.messages_sent.add(count as u64);
+            self.counters.messages_sent_bytes.add(count as u64 * u64::from(*bytes));
+            let way = Way::to(count, frames.delay);
             audiences.iter().for_each(|audience| self.output.broadcast(audience, frame, Source::NONE, block, way));
         }
     }

@@ -10,6 +10,7 @@ use crate::conn::{Client, Conn, Kind, Peer, WebSocket, contained};
 use crate::counters::Counters;
 use crate::id::Slot;
 use crate::limits;
+use crate::mutation::{self, Mutation};
 use crate::proto::client::Reply;
 use crate::proto::json::NotJson;
 use crate::protocol::code::Disconnect;
@@ -38,10 +39,15 @@ pub(super) fn framer(settings: &Websocket, counters: &Arc<Counters>) -> Framer {
 
 /// The ping of each rendition: `{}` or a zero byte.
 pub(super) fn ping_frames(framer: &mut Framer) -> [Block; Rendition::COUNT] {
-    Rendition::ALL.map(|rendition| match rendition.protocol() {
-        Protocol::Json => framer.frame(rendition, b"{}"),
-        Protocol::Protobuf => framer.frame(rendition, &[0]),
-    })
+    Rendition::ALL.map(|rendition| framer.frame(rendition, ping(rendition.protocol())))
+}
+
+/// The message that asks for a pong.
+fn ping(protocol: Protocol) -> &'static [u8] {
+    match protocol {
+        Protocol::Json => b"{}",
+        Protocol::Protobuf => &[0],
+    }
 }
 
 /// The header of a masked frame without a payload.
@@ -270,7 +276,15 @@ impl Shard {
                     return after;
                 }
                 Flow::Unsubscribed(subscription, reply) => {
-                    self.leave(client, &subscription);
+                    if !mutation::is(Mutation::LeaverIsHeard) {
+                        self.leave(client, &subscription);
+                    }
+                    if mutation::is(Mutation::ReplyIsDropped) && reply.id % 4 == 3 {
+                        return After::Nothing;
+                    }
+                    if mutation::is(Mutation::ReplyIsRepeated) && reply.id % 4 == 3 {
+                        self.reply(slot, rendition, &reply);
+                    }
                     return self.reply(slot, rendition, &reply);
                 }
                 Flow::Ended(subscription, reason) => {
@@ -316,6 +330,8 @@ impl Shard {
                 Flow::Ping => {
                     let (identity, block) = &self.pings[rendition.index()];
                     self.output.queue_shared(slot.index, *identity, block);
+                    self.counters.messages_sent.add(1);
+                    self.counters.messages_sent_bytes.add(ping(rendition.protocol()).len() as u64);
                     return After::Nothing;
                 }
                 Flow::NativePing => {
@@ -361,7 +377,9 @@ impl Shard {
             return After::Disconnect(Disconnect::INAPPROPRIATE_PROTOCOL);
         }
         let block = self.framer.frame_spliced(rendition, &self.scratch, splices);
-        self.counters.messages_sent.add(1);
+        if !mutation::is(Mutation::MessageIsNotCounted) {
+            self.counters.messages_sent.add(1);
+        }
         self.counters.messages_sent_bytes.add(self.scratch.len() as u64);
         self.output.queue(slot.index, &block);
         After::Nothing
@@ -373,7 +391,7 @@ impl Shard {
         self.counters.reply_errors_by_code.add((ClientMethod::Unknown, code));
     }
 
-    fn queue_frame(&mut self, slot: Slot, opcode: Opcode, payload: &[u8]) {
+    pub(super) fn queue_frame(&mut self, slot: Slot, opcode: Opcode, payload: &[u8]) {
         let mut bytes = Vec::with_capacity(payload.len() + 2);
         websocket::encode(opcode, payload, &mut bytes);
         self.output.queue(slot.index, &Block::from(bytes));

@@ -1,9 +1,10 @@
 //! The backend: calls of the server API over HTTP connections to any core, and what their answers say.
 
-use crate::model::{Grant, Item, Moment, Position, Reading, Removal};
+use crate::clocks::Moment;
+use crate::model::{Grant, Item, Position, Reading, Removal};
 use crate::realm::{self, USERS};
 use crate::stretch::offset;
-use crate::world::{Who, World};
+use crate::world::{UNLIMITED, Who, World};
 use corecast::limits;
 use serde_json::{Value, json};
 use std::collections::VecDeque;
@@ -69,7 +70,7 @@ impl World {
         let caller = match usable.filter(|_| self.any(4) > 0) {
             Some(caller) => caller,
             None => {
-                let link = self.open(Who::Caller(self.callers.len()), core, usize::MAX / 2);
+                let link = self.open(Who::Caller(self.callers.len()), core, UNLIMITED);
                 self.callers.push(Caller { link, waiting: VecDeque::new(), input: Vec::new() });
                 self.callers.len() - 1
             }
@@ -84,6 +85,9 @@ impl World {
 
     /// The backend gives a connection up, perhaps in the middle of a call.
     fn tear_caller(&mut self) {
+        if !self.chaos.tears {
+            return;
+        }
         let open: Vec<usize> =
             (0..self.callers.len()).filter(|at| self.links[self.callers[*at].link].is_open).collect();
         if open.is_empty() {
@@ -129,9 +133,11 @@ impl World {
         let waited = self.now.mono.since(self.calls[at].began.at);
         let (method, purpose) = (self.calls[at].method, self.calls[at].purpose.clone());
         *self.model.calls.entry(method).or_default() += 1;
+        self.model.hoarding.remove(&at);
         let code = answer["error"]["code"].as_u64();
-        let now = self.now.wall.seconds();
-        let has_expired = matches!(purpose, Purpose::Subscribe { expire_at } if (1..=now).contains(&expire_at));
+        let (began, clocks) = (self.calls[at].began, &self.model.clocks);
+        let may_have_come = |until| clocks.may_have_come(until, began, self.model.now);
+        let has_expired = matches!(purpose, Purpose::Subscribe { expire_at } if may_have_come(expire_at));
         if code == Some(100) && waited >= Duration::from_millis(limits::GATHER_TIMEOUT_MS) {
             self.model.late += 1;
         } else if code != Some(100) || !has_expired {
@@ -257,7 +263,7 @@ impl World {
 
     fn subscribing(&mut self) {
         let (user, channel) = (self.user(), self.channel());
-        let mut grant = Grant::default();
+        let mut grant = Grant { asked: self.model.now, ..Grant::default() };
         let mut body = json!({ "user": user, "channel": channel });
         let mut exception = |world: &mut World, name: &str| {
             let value = (world.any(6) == 0).then(|| world.any(2) == 0)?;
@@ -314,7 +320,7 @@ impl World {
             2 if self.any(2) == 0 => (json!({ "user": user, "expired": true }), -1),
             _ => (json!({ "user": user, "expire_at": now + 1000, "info": { "i": now } }), now + 1000),
         };
-        self.model.expiries.entry(user.to_string()).or_default().push(end);
+        self.model.expiries.entry(user.to_string()).or_default().push((end, self.model.now));
         self.call("refresh", body, Purpose::Other);
     }
 

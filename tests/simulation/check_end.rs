@@ -1,12 +1,13 @@
 //! Why connections end, and that those end whose time is over: never early, never a live one, never late.
 
+use crate::clocks::Moment;
 use crate::realm::{self, EXPIRING};
 use crate::stretch::Stretch;
 use crate::world::World;
 use std::time::Duration;
 
 /// Timers are late by a tick of the wheel at most.
-const TICK: Duration = Duration::from_millis(17);
+const TICK: Duration = Duration::from_millis(18);
 
 impl World {
     /// The server has closed the connection of a client: it must have had a reason.
@@ -16,17 +17,17 @@ impl World {
         let because = match code {
             // A token that had expired before it was looked at: judged where the reply is.
             109 | 110 => Some("connections refused with an expired token"),
-            3005 if is_ours => client.has_expired(now).then_some("connections that expired"),
+            3005 if is_ours => client.may_have_expired(&self.model).then_some("connections that expired"),
             3005 => {
                 // One that is carried out too late ends the connection at once.
                 let mut expiries = self.model.expiries.get(&client.user[..]).into_iter().flatten();
-                let is_over = |until: &i64| *until != 0 && *until <= now.seconds();
+                let is_over = |(until, since): &(i64, Moment)| self.model.clocks.may_have_come(*until, *since, now);
                 expiries.any(is_over).then_some("connections whose end the backend has set")
             }
             3006 => {
                 let mut of_server = client.stretches.iter().filter(|stretch| stretch.is_server_side && !stretch.ended);
                 of_server
-                    .any(|stretch| client.has_expired_in(stretch, now))
+                    .any(|stretch| client.may_have_expired_in(stretch, &self.model))
                     .then_some("connections ended with an expired subscription")
             }
             // While it connects, what is broadcast waits elsewhere: too much of that ends it together with the reply.
@@ -56,6 +57,9 @@ impl World {
             }
             3502 => client.is_stale(now).then_some("connections that took too long to connect"),
             3503 | 4001 => (!is_ours).then_some("connections ended by the backend"),
+            3505 => (client.subscribed().count() + usize::from(client.subscribes()) + self.model.hoarding.len()
+                >= realm::CHANNEL_LIMIT)
+                .then_some("connections ended for a subscription above the limit"),
             3504 => {
                 let others = self.clients.iter().filter(|other| other.user == client.user).count();
                 (others > realm::USER_CONNECTIONS_MAX).then_some("connections above the limit of their user")
@@ -78,7 +82,8 @@ impl World {
         for (at, client) in self.clients.iter().enumerate().filter(|(_, client)| self.is_alive(client)) {
             assert!(!client.has_expired(late), "client {at} has outlived its token");
             let mut active = client.stretches.iter().filter(|stretch| !stretch.ended);
-            let outlived = active.find(|stretch| client.has_expired_in(stretch, late));
+            let is_over = |stretch: &&Stretch| stretch.end.is_some_and(|end| end.is_over(late, realm::SUB_CLOSE_DELAY));
+            let outlived = active.find(is_over);
             assert!(outlived.is_none(), "client {at} has outlived a subscription: {outlived:?}");
         }
     }

@@ -3,8 +3,13 @@
 //! What a single client can judge by itself is asserted here, at once; what takes the others is in `check_delivery` and
 //! `check_presence`.
 
-use crate::model::{Grant, Item, Model, Moment, Position, Reading};
+use crate::check_metrics;
+use crate::clocks::{End, Moment};
+use crate::fences;
+use crate::filters::Filter;
+use crate::model::{Grant, Item, Model, Position, Reading};
 use crate::realm;
+use crate::reloads;
 use crate::stretch::{Heard, Stretch, Wish};
 use corecast::proto::client::{Command, Publication, Reply};
 use corecast::proto::json as codec;
@@ -26,6 +31,17 @@ enum Asked {
     Unsubscribe(String),
     Publish(String, Item),
     History(String),
+    /// What the rules decide: in a channel of `fences` or `reloads`.
+    Deed(String, Deed),
+}
+
+/// Something that may be allowed or not.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Deed {
+    Subscribe { delta: bool, filter: bool },
+    Publish(Item),
+    Presence,
+    History,
 }
 
 /// A command that waits for its reply.
@@ -47,8 +63,8 @@ pub struct Client {
     pub connected: Option<Moment>,
     /// Speaks Protobuf instead of JSON.
     protobuf: bool,
-    /// Unix seconds at which the connection ends; 0: never.
-    expire_at: i64,
+    /// When the connection ends; `None`: never.
+    end: Option<End>,
     /// Closed by the server with this code, or refused with this error.
     pub closed: Option<u16>,
     ids: u64,
@@ -59,6 +75,11 @@ pub struct Client {
     pub known: BTreeMap<String, Position>,
     /// Another client has taken over what it knew.
     pub is_succeeded: bool,
+    /// Messages that have come, and how many of them were replies.
+    pub received: u64,
+    pub answered: u64,
+    /// Subscriptions that the server has ended.
+    pub unsubscribed: u64,
 }
 
 impl Client {
@@ -71,13 +92,16 @@ impl Client {
             id: None,
             connected: None,
             protobuf,
-            expire_at: 0,
+            end: None,
             closed: None,
             ids: 0,
             waiting: VecDeque::new(),
             stretches: Vec::new(),
             known: BTreeMap::new(),
             is_succeeded: false,
+            received: 0,
+            answered: 0,
+            unsubscribed: 0,
         }
     }
 
@@ -142,6 +166,36 @@ impl Client {
         self.command("history", body, Asked::History(channel.to_string()), now)
     }
 
+    /// Tries what may not be allowed.
+    pub fn attempt(&mut self, channel: &str, deed: Deed, now: Moment) -> Vec<u8> {
+        let mut body = json!({ "channel": channel });
+        let key = match &deed {
+            Deed::Subscribe { delta, filter } => {
+                let wish = Wish { delta: *delta, filter: filter.then(|| Filter::number(0)) };
+                body = request(None, wish);
+                body["channel"] = channel.into();
+                "subscribe"
+            }
+            Deed::Publish(item) => {
+                body["data"] = realm::payload(*item);
+                "publish"
+            }
+            Deed::Presence => "presence",
+            Deed::History => "history",
+        };
+        self.command(key, body, Asked::Deed(channel.to_string(), deed), now)
+    }
+
+    /// Channels that it is subscribed to.
+    pub fn subscribed(&self) -> impl Iterator<Item = &str> {
+        self.stretches.iter().filter(|stretch| !stretch.ended).map(|stretch| &stretch.channel[..])
+    }
+
+    /// A subscription that it has asked for is under way.
+    pub fn subscribes(&self) -> bool {
+        self.waiting.iter().any(|waiting| matches!(waiting.asked, Asked::Subscribe(..)))
+    }
+
     /// True when no reply is missing.
     pub fn is_answered(&self) -> bool {
         self.waiting.is_empty()
@@ -167,21 +221,31 @@ impl Client {
         since.is_some_and(|since| now.at.since(since.at.at) >= realm::STALE_DELAY)
     }
 
-    /// The connection has expired: by what the client knows, or by a refresh whose reply it does not have.
-    pub fn has_expired(&self, now: Moment) -> bool {
-        let is_over = |waiting: &Waiting| matches!(waiting.asked, Asked::Refresh(until) if now.seconds() >= until);
-        now.is_past(self.expire_at, realm::CLOSE_DELAY) || self.waiting.iter().any(is_over)
+    /// The connection may have expired: by what the client knows, or by a refresh whose reply it does not have.
+    pub fn may_have_expired(&self, model: &Model) -> bool {
+        let has_come = |w: &Waiting| match w.asked {
+            Asked::Refresh(until) => model.clocks.may_have_come(until, w.at, model.now),
+            _ => false,
+        };
+        self.end.is_some_and(|end| end.may_be_over(model.now, realm::CLOSE_DELAY)) || self.waiting.iter().any(has_come)
     }
 
     /// The same of a subscription.
-    pub fn has_expired_in(&self, stretch: &Stretch, now: Moment) -> bool {
-        let is_over = |waiting: &Waiting| match &waiting.asked {
+    pub fn may_have_expired_in(&self, stretch: &Stretch, model: &Model) -> bool {
+        let (now, grace) = (model.now, realm::SUB_CLOSE_DELAY);
+        let is_over = |end: Option<End>| end.is_some_and(|end| end.may_be_over(now, grace));
+        let is_refreshed = |w: &Waiting| match &w.asked {
             Asked::SubRefresh(channel, until) => {
-                *channel == stretch.channel && now.is_past(*until, realm::SUB_CLOSE_DELAY)
+                *channel == stretch.channel && is_over(model.clocks.end(*until, w.at, now))
             }
             _ => false,
         };
-        now.is_past(stretch.expire_at, realm::SUB_CLOSE_DELAY) || self.waiting.iter().any(is_over)
+        is_over(stretch.end) || self.waiting.iter().any(is_refreshed)
+    }
+
+    /// The connection is surely over at `now`.
+    pub fn has_expired(&self, now: Moment) -> bool {
+        self.end.is_some_and(|end| end.is_over(now, realm::CLOSE_DELAY))
     }
 
     /// Takes over what a former client of the same user has reached.
@@ -197,8 +261,13 @@ impl Client {
     pub fn receive(&mut self, bytes: &[u8], model: &mut Model) -> Vec<u8> {
         let mut answers = Vec::new();
         for arrival in self.peer.take(bytes) {
+            assert!(self.closed.is_none(), "nothing follows a close frame: {arrival:?}");
+            self.received += u64::from(matches!(arrival, Arrival::Text(_) | Arrival::Binary(_)));
             match arrival {
-                Arrival::Text(text) if text == b"{}" => answers.extend(self.peer.frame(Opcode::Text, b"{}")),
+                Arrival::Text(text) if text == b"{}" => {
+                    assert!(self.id.is_some(), "no ping goes ahead of the reply to connect");
+                    answers.extend(self.peer.frame(Opcode::Text, b"{}"));
+                }
                 Arrival::Text(text) => self.message(&text, model),
                 Arrival::Binary(bytes) if bytes == [0] => answers.extend(self.peer.frame(Opcode::Binary, &[0])),
                 Arrival::Binary(bytes) => {
@@ -231,7 +300,6 @@ impl Client {
     }
 
     fn message(&mut self, text: &[u8], model: &mut Model) {
-        assert!(self.closed.is_none(), "nothing follows a close frame");
         let mut value: Value = serde_json::from_slice(text).expect("JSON of the server");
         match value["id"].as_u64() {
             Some(id) => self.reply(id, value, model),
@@ -242,14 +310,18 @@ impl Client {
     fn reply(&mut self, id: u64, mut value: Value, model: &mut Model) {
         let Waiting { id: expected, asked, at } = self.waiting.pop_front().expect("a command");
         assert_eq!(id, expected, "replies are in the order of commands");
+        self.answered += 1;
+        if let Asked::Deed(channel, deed) = asked {
+            return self.judged(&channel, &deed, &mut value, at, model);
+        }
         if let Some(code) = value["error"]["code"].as_u64() {
-            return self.refused(code as u16, asked, model);
+            return self.refused(code as u16, asked, at, model);
         }
         let unasked = |channel: &str| realm::recovers_unasked(channel).then(Position::default);
         match asked {
             Asked::Connect(wishes, until) => {
-                check_ttl(&value["connect"], until, at, model.now);
-                self.expire_at = until;
+                check_ttl(&value["connect"], until, at, model);
+                self.end = model.clocks.end(until, at, model.now);
                 self.id = value["connect"]["client"].as_str().map(str::to_string);
                 self.connected = Some(model.now);
                 for (channel, (since, wish)) in wishes {
@@ -263,51 +335,77 @@ impl Client {
             }
             Asked::Subscribe(channel, since, wish, until) => {
                 let (body, since) = (&mut value["subscribe"], since.or_else(|| unasked(&channel)));
-                check_ttl(body, until, at, model.now);
+                check_ttl(body, until, at, model);
                 let mut stretch = Stretch::new(&channel, body, since, Grant::default(), wish);
-                stretch.expire_at = until;
+                stretch.end = model.clocks.end(until, at, model.now);
                 self.begin(stretch, at, model);
             }
             Asked::Refresh(until) => {
-                check_ttl(&value["refresh"], until, at, model.now);
-                self.expire_at = until;
+                check_ttl(&value["refresh"], until, at, model);
+                self.end = model.clocks.end(until, at, model.now);
                 model.tally.count("connections refreshed", 1);
             }
             Asked::SubRefresh(channel, until) => {
                 let stretch = self.active_mut(&channel).expect("a subscription that is refreshed");
                 if value["sub_refresh"]["expires"] == true {
-                    stretch.expire_at = until;
-                    check_ttl(&value["sub_refresh"], until, at, model.now);
+                    stretch.end = model.clocks.end(until, at, model.now);
+                    check_ttl(&value["sub_refresh"], until, at, model);
                     model.tally.count("subscriptions refreshed", 1);
                 } else {
                     // A token that has expired changes nothing.
-                    assert!(until <= model.now.seconds(), "a good token was ignored: {value}");
+                    let has_expired = model.clocks.may_have_come(until, at, model.now);
+                    assert!(has_expired, "a good token was ignored: {value}");
                 }
             }
             Asked::Unsubscribe(channel) => self.end(&channel),
             Asked::History(channel) => model.read(&channel, &value["history"], at, Reading::Part),
             Asked::Publish(channel, item) => model.succeeded(&channel, item, None, None),
+            Asked::Deed(..) => unreachable!("judged above"),
         }
     }
 
-    fn refused(&mut self, code: u16, asked: Asked, model: &mut Model) {
-        let now = model.now.seconds();
+    /// The rules have decided; whether rightly is known.
+    fn judged(&mut self, channel: &str, deed: &Deed, value: &mut Value, at: Moment, model: &mut Model) {
+        let code = value["error"]["code"].as_u64().unwrap_or(0);
+        let has_deltas = value["subscribe"]["delta"] == true;
+        match channel.starts_with("flip:") {
+            true => reloads::check(self, deed, (code, has_deltas), at, model, channel),
+            false => fences::check(self, channel, deed, code, model),
+        }
+        match deed {
+            Deed::Subscribe { .. } if code == 0 => {
+                let wish = Wish { delta: has_deltas, filter: None };
+                let stretch = Stretch::new(channel, &mut value["subscribe"], None, Grant::default(), wish);
+                self.begin(stretch, at, model);
+            }
+            Deed::Publish(item) if code > 0 => model.refuse(channel, *item),
+            _ => {}
+        }
+    }
+
+    fn refused(&mut self, code: u16, asked: Asked, at: Moment, model: &mut Model) {
+        let has_come = |until| model.clocks.may_have_come(until, at, model.now);
         match (code, asked) {
             (105, Asked::Subscribe(channel, since, ..)) => {
                 assert!(self.active(&channel).is_some(), "already subscribed, by the backend");
                 self.known.extend(since.map(|since| (channel, since)));
             }
             (109 | 110, Asked::Subscribe(channel, since, _, until)) => {
-                assert!(until > 0 && until <= now, "{channel}: a token for {until} at {now}");
+                assert!(has_come(until), "{channel}: a token for {until} from {at:?} to {:?}", model.now);
                 self.known.extend(since.map(|since| (channel, since)));
             }
             (109 | 110, Asked::Connect(_, until)) => {
-                assert!(until > 0 && until <= now, "a token for {until} at {now}");
+                assert!(has_come(until), "a token for {until} from {at:?} to {:?}", model.now);
                 self.closed = Some(code);
             }
-            (109 | 110, Asked::Refresh(until) | Asked::SubRefresh(_, until)) => assert!(until <= now),
+            (109 | 110, Asked::Refresh(until) | Asked::SubRefresh(_, until)) => assert!(has_come(until)),
             (103, Asked::History(channel) | Asked::SubRefresh(channel, _)) => {
                 assert!(self.active(&channel).is_none(), "subscribers may: {channel}");
+            }
+            (106, Asked::Subscribe(..)) => {
+                let places = self.subscribed().count() + model.hoarding.len();
+                assert!(places >= realm::CHANNEL_LIMIT, "it has room for more than {places}");
+                model.tally.count("subscriptions above the limit", 1);
             }
             (code, _) => panic!("no command of the simulation is wrong: {code}"),
         }
@@ -325,6 +423,7 @@ impl Client {
             model.see(&stretch.channel, *item);
         }
         self.stretches.push(stretch);
+        check_metrics::check_limits(self);
     }
 
     fn end(&mut self, channel: &str) {
@@ -343,7 +442,7 @@ impl Client {
             Some(2000) => {}
             Some(2501) => {
                 let stretch = self.active(channel).expect("an expired subscription");
-                let is_over = !stretch.is_server_side && self.has_expired_in(stretch, model.now);
+                let is_over = !stretch.is_server_side && self.may_have_expired_in(stretch, model);
                 assert!(is_over, "it has not expired: {stretch:?} at {:?}", model.now);
                 model.tally.count("subscriptions that expired", 1);
             }
@@ -368,9 +467,12 @@ impl Client {
             let grant = model.grants[number as usize];
             let mut stretch = Stretch::new(&channel, &mut push["subscribe"], None, grant, Wish::default());
             stretch.is_server_side = true;
+            stretch.end = model.clocks.end(grant.expire_at, grant.asked, model.now);
             return self.begin(stretch, model.now, model);
         }
         if push["unsubscribe"].is_object() {
+            // The backend tells all clients of a user, whether they are subscribed or not.
+            self.unsubscribed += u64::from(self.active(&channel).is_some());
             self.check_unsubscribe(&channel, push["unsubscribe"]["code"].as_u64(), model);
             return self.end(&channel);
         }
@@ -409,14 +511,13 @@ fn request(since: Option<&Position>, wish: Wish) -> Value {
 }
 
 /// What a reply says of the time that is left.
-fn check_ttl(result: &Value, until: i64, asked: Moment, told: Moment) {
+fn check_ttl(result: &Value, until: i64, asked: Moment, model: &Model) {
     let (expires, ttl) = (result["expires"] == true, result["ttl"].as_i64().unwrap_or(0));
-    let is_right = if until > 0 {
-        expires && (until - told.seconds()..=until - asked.seconds()).contains(&ttl)
-    } else {
-        !expires && ttl == 0
+    let is_right = match until {
+        0 => !expires && ttl == 0,
+        until => expires && model.clocks.left(until, asked, model.now).contains(&ttl),
     };
-    assert!(is_right, "{until} was asked for from {asked:?} to {told:?}: {result}");
+    assert!(is_right, "{until} was asked for from {asked:?} to {:?}: {result}", model.now);
 }
 
 /// A payload that a subscription with deltas gets in Protobuf, as it gets it in JSON.

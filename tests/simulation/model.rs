@@ -1,42 +1,17 @@
 //! What the world knows of its own doings: what was published and with what success, what the backend granted.
 
+use crate::clocks::{Clocks, Moment};
 use crate::realm;
+use crate::reloads::Rules;
 use crate::stretch::{Stretch, item, offset};
-use corecast::clock::{Mono, UnixMillis};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 /// A publication: who made it, and its number.
 pub type Item = (u64, u64);
 
 /// Offset and epoch.
 pub type Position = (u64, String);
-
-/// When something happened: after so many turns and acts of the world, at this time.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Moment {
-    pub step: u64,
-    pub at: Mono,
-}
-
-/// The time of day at which every world begins.
-pub const START: UnixMillis = UnixMillis(1_790_000_000_000);
-
-impl Moment {
-    pub fn unix_millis(self) -> u64 {
-        START.0 + self.at.0 / 1_000_000
-    }
-
-    pub fn seconds(self) -> i64 {
-        UnixMillis(self.unix_millis()).seconds()
-    }
-
-    /// What ends at this second, and is given so much more time, is over.
-    pub fn is_past(self, until: i64, grace: Duration) -> bool {
-        until > 0 && self.unix_millis() as i64 >= until * 1000 + grace.as_millis() as i64
-    }
-}
 
 /// Options that a call of the API has set for one subscription; `None` keeps what the namespace says.
 #[derive(Clone, Copy, Default, Debug)]
@@ -46,6 +21,8 @@ pub struct Grant {
     pub recovery: Option<bool>,
     /// Unix seconds at which it ends; 0: never.
     pub expire_at: i64,
+    /// When the call began.
+    pub asked: Moment,
     /// It names a position, so the push may repeat that instead of the top.
     pub has_since: bool,
 }
@@ -89,6 +66,7 @@ pub struct Removal {
 #[derive(Default)]
 pub struct Model {
     pub now: Moment,
+    pub clocks: Clocks,
     pub numbers: u64,
     /// Publications by channel, in the order in which they were begun.
     pub published: BTreeMap<String, Vec<Item>>,
@@ -106,8 +84,8 @@ pub struct Model {
     pub pages: Vec<Page>,
     /// Removals of history by channel.
     pub removals: BTreeMap<String, Vec<Removal>>,
-    /// Ends of connections that the backend has set or asked for at once, by user, in Unix seconds.
-    pub expiries: BTreeMap<String, Vec<i64>>,
+    /// Ends of connections that the backend has set or asked for at once, by user, in Unix seconds, and since when.
+    pub expiries: BTreeMap<String, Vec<(i64, Moment)>>,
     /// A publication of this channel was swallowed on its way to this core.
     pub loss: Option<(String, usize)>,
     /// Slow subscribers that were told that their hole cannot be filled.
@@ -117,6 +95,12 @@ pub struct Model {
     /// Calls that were answered, by method, and those that ran out of time.
     pub calls: BTreeMap<&'static str, usize>,
     pub late: usize,
+    /// Calls that subscribe the hoarder and were not answered.
+    pub hoarding: BTreeSet<usize>,
+    /// Publications that were refused: nobody ever gets them.
+    pub refused: BTreeSet<Item>,
+    /// By core: the rules that hold there.
+    pub rules: BTreeMap<usize, Rules>,
     /// What has happened how often, so that it is seen whether the simulation gets there at all.
     pub tally: Tally,
 }
@@ -181,8 +165,16 @@ impl Model {
         if !self.seen.contains_key(channel) {
             self.seen.insert(channel.to_string(), BTreeMap::new());
         }
+        assert!(!self.refused.contains(&item), "{channel}: a publication that was refused: {item:?}");
         let now = self.now;
         self.seen.get_mut(channel).expect("made above").entry(item).or_insert(now);
+    }
+
+    /// The publisher was told that it may not.
+    pub fn refuse(&mut self, channel: &str, item: Item) {
+        let is_seen = self.seen.get(channel).is_some_and(|seen| seen.contains_key(&item));
+        assert!(!is_seen, "{channel}: a publication that was refused: {item:?}");
+        self.refused.insert(item);
     }
 
     /// A page of history: without a gap and no longer than it may be.

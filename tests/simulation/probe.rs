@@ -3,7 +3,7 @@
 
 use crate::calls::Purpose;
 use crate::model::Grant;
-use crate::world::World;
+use crate::world::{UNLIMITED, World};
 use serde_json::{Value, json};
 
 /// Probes of one run.
@@ -61,8 +61,7 @@ impl World {
         let clients = self.probes[at].clients.clone();
         if clients.is_empty() {
             let user = self.probes[at].user.clone();
-            self.probes[at].clients =
-                (0..CLIENTS).map(|n| self.open_client(&user, n == 0, usize::MAX / 2, 0)).collect();
+            self.probes[at].clients = (0..CLIENTS).map(|n| self.open_client(&user, n == 0, UNLIMITED, 0)).collect();
         } else if clients.iter().all(|client| self.clients[*client].id.is_some()) {
             self.act(at);
         } else if clients.iter().any(|client| !self.is_alive(&self.clients[*client])) {
@@ -86,7 +85,7 @@ impl World {
             _ => (Effect::Gone, "disconnect", json!({ "user": user })),
         };
         if method == "refresh" {
-            self.model.expiries.entry(self.probes[at].user.clone()).or_default().push(-1);
+            self.model.expiries.entry(self.probes[at].user.clone()).or_default().push((-1, self.model.now));
         }
         self.probes[at].stage = Stage::Acting(effect);
         self.call(method, body, Purpose::Probe(at));

@@ -1,15 +1,23 @@
 //! What happens in the world: clients come, subscribe, publish, are torn, read slowly and come back; cores stand still;
 //! time passes. What the backend does is in `calls` and `probe`.
 
+use crate::calls::Purpose;
 use crate::client::{Client, ws};
 use crate::filters::Filter;
 use crate::realm::{self, EXPIRING, META_TTL, USERS, has_history};
 use crate::stretch::Wish;
-use crate::world::{Who, World};
+use crate::world::{Eyes, UNLIMITED, Who, World};
+use corecast::id::Core;
+use corecast::limits;
+use serde_json::json;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// Clients of one run.
-const CLIENTS_MAX: usize = 50;
+pub const CLIENTS_MAX: usize = 50;
+
+/// When all is well, a publication reaches everybody in so long.
+const CANARY: Duration = Duration::from_secs(2);
 
 impl World {
     /// The first client sees everything: it subscribes before anything happens, reads fast and is never torn.
@@ -17,7 +25,7 @@ impl World {
 
     /// Subscribes the witness to every channel and waits until it is.
     pub fn call_the_witness(&mut self) {
-        self.open_client("witness", false, usize::MAX / 2, 0);
+        self.open_client("witness", false, UNLIMITED, 0);
         for channel in self.channels.clone() {
             let bytes = self.clients[World::WITNESS].subscribe(channel, Wish::default(), 0, self.model.now);
             self.send(self.clients[World::WITNESS].link, bytes);
@@ -28,19 +36,24 @@ impl World {
 
     /// Lets one thing happen.
     pub fn step(&mut self) {
-        let action = self.any(1000);
+        let action = self.any(1080);
         self.model.now.step += 1;
-        self.trace.push(action as u64);
+        self.digest.add(action, &[]);
         match action {
             0..60 => self.someone_comes(),
             60..170 => self.client_command(),
             170..240 => self.publish(),
             240..290 => self.lose_client(),
-            290..320 => self.stall(),
+            290..320 => self.disturb_a_core(),
             320..430 => self.give_room(),
-            430..460 => self.let_time_pass(),
+            430..456 => self.let_time_pass(),
+            456..460 => self.set_clock(),
             460..540 => self.some_call(),
             540..620 => self.probe_step(),
+            620..650 => self.try_a_fence(),
+            650..672 => self.try_the_rules(),
+            672..676 => self.reload(),
+            676..690 => self.hoard(),
             _ => {
                 // The more cores there are the more of them are at work.
                 for _ in 0..self.pace * (1 + self.nodes.len() / 2) {
@@ -107,7 +120,7 @@ impl World {
         if self.clients.len() >= CLIENTS_MAX {
             return;
         }
-        let room = if self.any(4) == 0 { 1000 } else { 1 << 20 };
+        let room = if self.any(4) == 0 && self.chaos.reads_slowly { 1000 } else { 1 << 20 };
         let subs = if self.any(3) > 0 { 1 + self.any(5) } else { 0 };
         let users = [&USERS[..], &EXPIRING].concat();
         let (user, protobuf) = (users[self.any(users.len())], self.any(2) == 0);
@@ -161,7 +174,7 @@ impl World {
     /// Soon, or not within a run; perhaps too soon for the server to see the token in time.
     fn some_end(&mut self) -> i64 {
         let seconds = if self.any(5) == 0 { 1000 } else { 1 + self.any(12) as i64 };
-        self.model.now.seconds() + seconds
+        self.now.wall.seconds() + seconds
     }
 
     fn publish(&mut self) {
@@ -179,6 +192,9 @@ impl World {
         if self.clients[at].id.is_none() && self.any(4) > 0 {
             return;
         }
+        if !self.chaos.tears {
+            return;
+        }
         self.tear(self.clients[at].link);
         if self.any(3) > 0 && self.clients.len() < CLIENTS_MAX {
             // It comes back at once, when what it knows is still worth something.
@@ -187,27 +203,11 @@ impl World {
         }
     }
 
-    /// A core stands still for some time.
-    pub fn stall(&mut self) {
-        let (core, steps) = (self.any(self.nodes.len()), self.any(40));
-        self.nodes[core].stalled = steps;
-    }
-
     fn give_room(&mut self) {
         let Some(at) = self.some_client() else { return };
         let room = 1 + self.any(2000);
         let link = self.clients[at].link;
         self.links[link].room = self.links[link].room.saturating_add(room);
-    }
-
-    /// Mostly less than a second; now and then so much that history vanishes. Peers that are about to say something are
-    /// not kept waiting so long.
-    fn let_time_pass(&mut self) {
-        let millis = match self.any(30) {
-            0 if self.nodes.iter().all(|node| node.sockets.is_empty()) => 5_000 + self.any(30_000),
-            _ => self.any(700),
-        };
-        self.pass_time(Duration::from_millis(millis as u64));
     }
 
     /// So much time passes that every core has asked where its channels stand.
@@ -239,7 +239,42 @@ impl World {
     /// Nothing that waits is left anywhere.
     pub fn check_at_rest(&mut self) {
         self.check_expiries();
-        self.nodes.iter().for_each(|node| node.shard.check_at_rest());
+        if self.eyes == Eyes::Inside {
+            self.nodes.iter().for_each(|node| node.shard.check_at_rest());
+            self.nodes.iter().for_each(|node| node.shard.check_timers());
+            self.check_interest();
+        }
+    }
+
+    /// Every owner knows what each core wants to hear, and nothing else.
+    fn check_interest(&self) {
+        let channels: BTreeSet<&str> =
+            self.clients.iter().flat_map(|client| &client.stretches).map(|stretch| &stretch.channel[..]).collect();
+        for channel in channels {
+            let owner = &self.nodes[self.owner(channel)].shard;
+            for (core, node) in self.nodes.iter().enumerate() {
+                let known = owner.known_of(channel, Core(core as u16));
+                assert_eq!(known, node.shard.asked_of(channel), "{channel}: what core {core} wants");
+            }
+        }
+    }
+
+    /// One publication more for every channel: it reaches everybody who is subscribed, within two seconds.
+    pub fn sing(&mut self) {
+        let began = self.now.mono;
+        let item = self.model.begin(&self.channels, realm::CALLS + self.calls.len() as u64);
+        let body = json!({ "channels": self.channels, "data": realm::payload(item), "tags": realm::tags(item) });
+        let channels = self.channels.clone();
+        self.call("broadcast", body, Purpose::Publish { channels, item, key: None, skips_history: false });
+        self.come_to_rest();
+        assert!(self.now.mono.since(began) <= CANARY, "the last publication took {:?}", self.now.mono.since(began));
+        for (at, client) in self.clients.iter().enumerate().filter(|(_, client)| self.is_alive(client)) {
+            for channel in &self.channels {
+                let Some(stretch) = client.active(channel).filter(|stretch| stretch.wants(item)) else { continue };
+                let has_come = stretch.got.iter().rev().any(|heard| heard.item() == Some(item));
+                assert!(has_come, "client {at} has not got the last publication: {stretch:?}");
+            }
+        }
     }
 
     /// Everybody goes. When the times of all channels are over, the cores remember nothing.
@@ -248,11 +283,14 @@ impl World {
             self.tear(link);
         }
         self.come_to_rest();
-        // The position of a channel may have been used a moment ago.
-        for _ in 0..3 {
-            self.pass_time(META_TTL);
+        // The position of a channel may have been used a moment ago. No timer lasts longer than that of a silent peer.
+        let silence = Duration::from_millis(limits::HTTP_IDLE_TIMEOUT_MS);
+        for delay in [META_TTL, META_TTL, META_TTL, silence] {
+            self.pass_time(delay);
             self.come_to_rest();
         }
-        self.nodes.iter().for_each(|node| node.shard.check_empty());
+        if self.eyes == Eyes::Inside {
+            self.nodes.iter().for_each(|node| node.shard.check_empty());
+        }
     }
 }

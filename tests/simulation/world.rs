@@ -1,11 +1,15 @@
 //! The mechanics around the cores: queues with little room, links with little room, a clock that jumps.
 
 use crate::calls::{Call, Caller};
+use crate::chaos::Chaos;
 use crate::client::Client;
-use crate::faults::Fault;
-use crate::model::{Model, Moment, START};
+use crate::clocks::{Moment, START};
+use crate::digest::Digest;
+use crate::faults::{self, Fault};
+use crate::model::Model;
 use crate::probe::Probe;
 use crate::realm;
+use crate::reloads;
 use corecast::clock::{Mono, Now};
 use corecast::conn::Door;
 use corecast::counters::Counters;
@@ -25,6 +29,22 @@ use std::time::Duration;
 
 /// Messages that a core's queue holds here at most, so that it is full often.
 const QUEUE_MAX: usize = 6;
+
+/// What one event may lead to at most: an act on all connections of a user, with all that each of them leaves.
+const EFFECTS_MAX: usize = 256;
+
+/// A link that is never full.
+pub const UNLIMITED: usize = usize::MAX / 2;
+
+/// Where checkers look.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Eyes {
+    /// At what clients, callers and metrics are told.
+    #[cfg_attr(not(feature = "mutations"), expect(dead_code, reason = "mutations are looked for from there"))]
+    Outside,
+    /// At the cores' own tables too.
+    Inside,
+}
 
 /// Who is at the other end of a connection.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -57,13 +77,16 @@ impl Link {
 /// One core with its queues.
 pub struct Node {
     pub shard: Shard,
-    inbox: VecDeque<Message>,
+    /// With the core that has sent it.
+    inbox: VecDeque<(usize, Message)>,
     /// What found a queue full, by target.
     spills: Vec<VecDeque<Message>>,
     /// Input of connections that was not taken yet.
     pub sockets: VecDeque<(Slot, Input)>,
     /// Steps for which the core stands still.
     pub stalled: usize,
+    /// Its doorbell was lost: it looks into its inbox again at this time.
+    pub deaf_until: Mono,
     owners: Vec<Option<usize>>,
     free: Vec<u32>,
     generations: Vec<u32>,
@@ -97,24 +120,39 @@ pub struct World {
     queue: usize,
     /// How busy the cores are: whether they keep up with what happens.
     pub pace: usize,
+    /// What goes wrong.
+    pub chaos: Chaos,
     /// A message that is going to be swallowed.
     pub fault: Option<Fault>,
-    pub trace: Vec<u64>,
+    /// Rules that hold for the world, or will as soon as all cores have taken them, and all sets of them.
+    pub rules: usize,
+    pub policies: [Arc<Policy>; 2],
+    pub eyes: Eyes,
+    /// What was done and said, in its order.
+    pub digest: Digest,
 }
 
 struct Pipes<'a> {
     links: &'a mut [Link],
     owners: &'a [Option<usize>],
+    random: &'a mut StdRng,
+    writes_short: bool,
+    sends: usize,
 }
 
 impl Sink for Pipes<'_> {
     fn send(&mut self, index: u32, bytes: &[u8]) -> Sent {
+        self.sends += 1;
         let Some(link) = self.owners[index as usize] else { return Sent::Broken };
         let link = &mut self.links[link];
         if !link.is_open {
             return Sent::Broken;
         }
-        let n = bytes.len().min(link.room);
+        let mut n = bytes.len().min(link.room);
+        let is_patient = link.room > UNLIMITED / 2;
+        if self.writes_short && n > 1 && !is_patient && self.random.random_range(0..4) == 0 {
+            n = self.random.random_range(1..n);
+        }
         link.room -= n;
         link.bytes.extend_from_slice(&bytes[..n]);
         link.was_full |= n < bytes.len();
@@ -139,12 +177,12 @@ impl Node {
 }
 
 impl World {
-    pub fn new(seed: u64, cores: usize) -> World {
+    pub fn new(seed: u64, cores: usize, eyes: Eyes) -> World {
         let mut random = StdRng::seed_from_u64(seed);
-        let mut settings = realm::settings();
+        let mut settings = reloads::settings(0);
         // Not in all, for it takes much of the time.
         settings.websocket.compression = seed.is_multiple_of(4);
-        let policy = Arc::new(Policy::new(&settings).expect("good settings"));
+        let policies = reloads::policies();
         let placement = Placement::new(random.random(), cores);
         let shared = Arc::new(Shared {
             origins: Origins::new(&[]).expect("none"),
@@ -162,11 +200,12 @@ impl World {
         let now = Now { mono: Mono(0), wall: START };
         let door = Door::Http(Arc::new(Routes::new(&shared.settings, Scope::All)));
         let node = |core| Node {
-            shard: Shard::new(Core(core), shared.clone(), policy.clone(), u64::from(core) + seed, now),
+            shard: Shard::new(Core(core), shared.clone(), policies[0].clone(), u64::from(core) + seed, now),
             inbox: VecDeque::new(),
             spills: (0..cores).map(|_| VecDeque::new()).collect(),
             sockets: VecDeque::new(),
             stalled: 0,
+            deaf_until: Mono(0),
             owners: Vec::new(),
             free: Vec::new(),
             generations: Vec::new(),
@@ -185,11 +224,15 @@ impl World {
             queue: random.random_range(1..=QUEUE_MAX),
             pace: random.random_range(1..=4),
             fault: None,
+            chaos: Chaos::new(&mut random),
             random,
             now,
             door,
             placement,
-            trace: Vec::new(),
+            rules: 0,
+            policies,
+            eyes,
+            digest: Digest::default(),
         }
     }
 
@@ -233,8 +276,8 @@ impl World {
 
     pub fn pass_time(&mut self, delay: Duration) {
         self.now.mono = self.now.mono + delay;
-        self.now.wall.0 += delay.as_millis() as u64;
         self.model.now.at = self.now.mono;
+        self.now.wall = self.model.clocks.wall(self.model.now);
     }
 
     /// One turn of a core, as the driver makes it.
@@ -253,7 +296,11 @@ impl World {
             self.input(core, slot, input);
         }
         for _ in 0..1 + self.any(4) {
-            let Some(message) = self.nodes[core].inbox.pop_front() else { break };
+            if self.nodes[core].deaf_until > now.mono {
+                break;
+            }
+            let Some((_, message)) = self.nodes[core].inbox.pop_front() else { break };
+            self.note_rules(core, &message);
             self.nodes[core].shard.handle(now, Event::Message(message));
             self.perform(core);
         }
@@ -268,7 +315,9 @@ impl World {
         self.flush(core, slice);
         self.retry(core);
         self.read(core);
-        self.nodes[core].shard.check_invariants();
+        if self.eyes == Eyes::Inside {
+            self.nodes[core].shard.check_invariants();
+        }
     }
 
     fn input(&mut self, core: usize, slot: Slot, input: Input) {
@@ -291,21 +340,29 @@ impl World {
 
     fn flush(&mut self, core: usize, slice: usize) {
         let node = &mut self.nodes[core];
-        node.shard.flush(slice, &mut Pipes { links: &mut self.links, owners: &node.owners });
+        let (random, writes_short) = (&mut self.random, self.chaos.writes_short);
+        let mut pipes = Pipes { links: &mut self.links, owners: &node.owners, random, writes_short, sends: 0 };
+        node.shard.flush(slice, &mut pipes);
+        assert!(pipes.sends <= slice + 1, "a slice of {slice} connections has {} writes", pipes.sends);
         let is_ready = |link: &Link| link.core == core && link.is_watched && link.room > 0;
         let ready: Vec<usize> = (0..self.links.len()).filter(|at| is_ready(&self.links[*at])).collect();
         for at in ready {
             self.links[at].is_watched = false;
             let (node, slot) = (&mut self.nodes[core], self.links[at].slot);
             if node.owners[slot.index as usize] == Some(at) {
-                node.shard.writable(slot, &mut Pipes { links: &mut self.links, owners: &node.owners });
+                let random = &mut self.random;
+                let mut pipes = Pipes { links: &mut self.links, owners: &node.owners, random, writes_short, sends: 0 };
+                node.shard.writable(slot, &mut pipes);
             }
         }
         self.perform(core);
     }
 
     fn perform(&mut self, core: usize) {
+        let mut effects = 0;
         while let Some(effect) = self.nodes[core].shard.poll_effect() {
+            effects += 1;
+            assert!(effects <= EFFECTS_MAX, "an event has more than {EFFECTS_MAX} effects");
             match effect {
                 Effect::Overload { .. } => unreachable!("the budget has no end"),
                 Effect::Send(to, message) => self.dispatch(core, to.index(), message),
@@ -330,11 +387,12 @@ impl World {
 
     /// Between two cores messages keep their order, as in the real mesh; between three they do not.
     fn dispatch(&mut self, from: usize, to: usize, message: Message) {
+        self.digest.add(from, &[to as u8, faults::kind(&message).len() as u8]);
         if self.swallows(from, to, &message) {
             return;
         }
         if self.nodes[from].spills[to].is_empty() && self.nodes[to].inbox.len() < self.queue {
-            self.nodes[to].inbox.push_back(message);
+            self.deliver(from, to, message);
         } else {
             self.nodes[from].spills[to].push_back(message);
         }
@@ -345,9 +403,20 @@ impl World {
             while self.nodes[to].inbox.len() < self.queue
                 && let Some(message) = self.nodes[core].spills[to].pop_front()
             {
-                self.nodes[to].inbox.push_back(message);
+                self.deliver(core, to, message);
             }
         }
+    }
+
+    /// Into the inbox, perhaps ahead of messages of other cores.
+    pub fn deliver(&mut self, from: usize, to: usize, message: Message) {
+        let inbox = &mut self.nodes[to].inbox;
+        let mut place = inbox.len();
+        if self.chaos.reorders {
+            let behind = inbox.iter().rposition(|(sender, _)| *sender == from).map_or(0, |last| last + 1);
+            place = self.random.random_range(behind..=place);
+        }
+        inbox.insert(place, (from, message));
     }
 
     /// Peers read what was written to them.
@@ -357,6 +426,7 @@ impl World {
                 continue;
             }
             let bytes = std::mem::take(&mut self.links[link].bytes);
+            self.digest.add(link, &bytes);
             match self.links[link].who {
                 Who::Client(at) => {
                     let was_open = self.clients[at].closed.is_none();
@@ -375,8 +445,8 @@ impl World {
 
     /// Nothing new happens; everything that is on its way arrives.
     pub fn come_to_rest(&mut self) {
-        self.links.iter_mut().for_each(|link| link.room = usize::MAX / 2);
-        self.nodes.iter_mut().for_each(|node| node.stalled = 0);
+        self.links.iter_mut().for_each(|link| link.room = UNLIMITED);
+        self.nodes.iter_mut().for_each(|node| (node.stalled, node.deaf_until) = (0, Mono(0)));
         // Time does not pass, so who waits while nothing is on its way waits for ever.
         let mut idle = 0;
         while idle < 100 {
@@ -388,7 +458,7 @@ impl World {
             idle = if is_quiet { idle + 1 } else { 0 };
             if is_quiet && self.is_answered() {
                 for _ in 0..2 {
-                    (0..self.nodes.len()).for_each(|core| self.flush(core, usize::MAX / 2));
+                    (0..self.nodes.len()).for_each(|core| self.flush(core, UNLIMITED));
                 }
                 (0..self.nodes.len()).for_each(|core| self.read(core));
                 if self.nodes.iter().any(|node| node.shard.has_waits()) {
@@ -427,6 +497,11 @@ impl World {
     /// When the core that owns the channel has looked at what was due.
     pub fn ticks_of_owner(&self, channel: &str) -> &[Moment] {
         &self.nodes[self.placement.owner(channel).index()].ticks
+    }
+
+    /// The core that owns the channel.
+    pub fn owner(&self, channel: &str) -> usize {
+        self.placement.owner(channel).index()
     }
 
     pub fn is_alive(&self, client: &Client) -> bool {
