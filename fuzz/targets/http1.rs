@@ -202,7 +202,11 @@ fn chunks(input: &[u8]) -> Option<(Vec<u8>, usize)> {
         if head.iter().any(|byte| matches!(byte, b'\r' | b'\n')) {
             return None;
         }
-        let size = head.split(|byte| *byte == b';').next()?;
+        let mut size = head.split(|byte| *byte == b';').next()?;
+        // RFC 9112 7.1.1: white space may stand before an extension, and nowhere without one.
+        while size.len() < head.len() && matches!(size.last(), Some(b' ' | b'\t')) {
+            size = &size[..size.len() - 1];
+        }
         if size.is_empty() || !size.iter().all(u8::is_ascii_hexdigit) {
             return None;
         }

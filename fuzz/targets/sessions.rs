@@ -145,8 +145,8 @@ impl World {
             client.go(&mut self.pure);
         }
         self.settle(limits::CLOSE_TIMEOUT_MS / 1000 + limits::GATHER_TIMEOUT_MS / 1000);
-        // What is remembered of channels is over by then, wherever the clock stands.
-        self.settle(200);
+        // What is remembered of channels is over by then, wherever the clock stands, and so are the timers of connections.
+        self.settle(200.max(limits::HTTP_IDLE_TIMEOUT_MS / 1000));
         assert!(self.pure.now.wall.0 > START_UNIX * 1000);
         for shard in &self.pure.shards {
             shard.check_empty();
