@@ -26,11 +26,11 @@ import time
 
 KEY = "k"
 CHANNELS = 500
-# History is full, and memory can be flat, after four minutes.
 PUBLICATIONS_PER_SECOND = 100
 SLOW_READERS = 50
 FLOOD_BYTES = 40_000
-WINDOW = {"history_size": 50, "history_ttl": "300s"}
+# Full, so that memory can be flat, long before the first quarter is over; nobody is away for longer.
+WINDOW = {"history_size": 20, "history_ttl": "300s"}
 CONFIG = {
     "http_api": {"key": KEY},
     "prometheus": {"enabled": True},
