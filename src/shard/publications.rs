@@ -270,12 +270,15 @@ impl Shard {
     pub(super) fn deliver_joins(&mut self, channel: &Arc<str>, frames: &Frames) {
         let Some(listeners) = self.registry.listeners(channel) else { return };
         for (rendition, rendered) in frames.iter() {
-            let Rendered::Frame { block, .. } = rendered else { continue };
+            let Rendered::Frame { block, bytes } = rendered else { continue };
             let (feed, frame) = (Feed { rendition, joins: true, delta: false }, self.output.frame_id());
             let plain = [listeners.audience(feed), listeners.audience(Feed { delta: true, ..feed })];
             let filtered = listeners.groups().map(|group| group.audience(feed));
             let audiences: Audiences<'_> = plain.into_iter().chain(filtered).collect();
-            let way = Way::to(count(&audiences), frames.delay);
+            let count = count(&audiences);
+            self.counters.messages_sent.add(count as u64);
+            self.counters.messages_sent_bytes.add(count as u64 * u64::from(*bytes));
+            let way = Way::to(count, frames.delay);
             audiences.iter().for_each(|audience| self.output.broadcast(audience, frame, Source::NONE, block, way));
         }
     }

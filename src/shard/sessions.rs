@@ -36,10 +36,15 @@ pub(super) fn framer(settings: &Websocket, counters: &Arc<Counters>) -> Framer {
 
 /// The ping of each rendition: `{}` or a zero byte.
 pub(super) fn ping_frames(framer: &mut Framer) -> [Block; Rendition::COUNT] {
-    Rendition::ALL.map(|rendition| match rendition.protocol() {
-        Protocol::Json => framer.frame(rendition, b"{}"),
-        Protocol::Protobuf => framer.frame(rendition, &[0]),
-    })
+    Rendition::ALL.map(|rendition| framer.frame(rendition, ping(rendition.protocol())))
+}
+
+/// The message that asks for a pong.
+fn ping(protocol: Protocol) -> &'static [u8] {
+    match protocol {
+        Protocol::Json => b"{}",
+        Protocol::Protobuf => &[0],
+    }
 }
 
 /// What a step leaves to be done with the connection.
@@ -262,6 +267,8 @@ impl Shard {
                 Flow::Ping => {
                     let (identity, block) = &self.pings[rendition.index()];
                     self.output.queue_shared(slot.index, *identity, block);
+                    self.counters.messages_sent.add(1);
+                    self.counters.messages_sent_bytes.add(ping(rendition.protocol()).len() as u64);
                     return After::Nothing;
                 }
                 Flow::NativePing => {
