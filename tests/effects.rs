@@ -267,6 +267,37 @@ fn limits_of_connections() {
     assert!(Client::plain(&mut pure).connect(&mut pure, body).contains("\"connect\""));
 }
 
+/// What waits for the owner of its channel holds its place, whether the client asked for it or the backend.
+#[test]
+fn of_subscriptions_under_way_no_more_are_made_than_the_limit_says() {
+    use rand::{Rng, SeedableRng};
+    for seed in 0..200 {
+        let mut random = rand::rngs::StdRng::seed_from_u64(seed);
+        let mut pure = world(json!({"client": {"channel_limit": 2}}));
+        let mut client = Client::plain(&mut pure);
+        client.connect(&mut pure, json!({"token": token(json!({"sub": "42"}), "secret")}));
+        pure.hold_messages();
+        let mut heard = Vec::new();
+        for n in 0..4 {
+            if n % 2 == 0 {
+                let command = json!({"id": n + 2, "subscribe": {"channel": format!("open:{seed}-{n}")}});
+                heard.extend(client.say(&mut pure, &command.to_string()));
+            } else {
+                let body = json!({"user": "42", "channel": format!("open:{seed}-{n}")}).to_string();
+                let head = "POST /api/subscribe HTTP/1.1\r\nHost: t\r\nX-API-Key: k\r\nContent-Length: ";
+                let wire = pure.open();
+                pure.send(wire, format!("{head}{}\r\n\r\n{body}", body.len()).into());
+            }
+            while random.random_range(0..3) > 0 && pure.let_go(random.random::<u32>() as usize) {}
+        }
+        while pure.let_go(random.random::<u32>() as usize) {}
+        heard.extend(client.hear(&mut pure));
+        let made = heard.iter().filter(|line| line.contains("\"subscribe\":{")).count();
+        assert!(made <= 2, "seed {seed}: {heard:?}");
+        pure.shards.iter().for_each(Shard::check_at_rest);
+    }
+}
+
 #[test]
 fn limits_and_syntax_of_channels() {
     let mut pure = world(json!({"client": {"channel_limit": 1}, "channel": {"max_length": 8}}));

@@ -52,11 +52,11 @@ pub enum Ungranted {
 }
 
 impl Session {
-    /// The checks before a grant.
+    /// The checks before a grant; behind them it holds its place until [`Session::granted`].
     ///
     /// # Errors
     /// It has expired, its data is not for this client, or the client is at its limit.
-    pub fn grant(&self, grant: &Grant, cx: &mut Context<'_>) -> Result<Wanted, Ungranted> {
+    pub fn grant(&mut self, grant: &Grant, cx: &mut Context<'_>) -> Result<Wanted, Ungranted> {
         if grant.expire_at > 0 && grant.expire_at <= cx.now.wall.seconds() {
             return Err(Ungranted::Failed);
         }
@@ -64,9 +64,10 @@ impl Session {
         if !grant.data.is_empty() && !is_tellable {
             return Err(Ungranted::Failed);
         }
-        if self.subscriptions.len() >= cx.policy.client.channel_limit {
+        if self.places() >= cx.policy.client.channel_limit {
             return Err(Ungranted::Disconnect(Disconnect::CHANNEL_LIMIT));
         }
+        self.granting += 1;
         let since = grant.since.clone().filter(|_| grant.features.recoverable);
         Ok(Wanted {
             channel: grant.channel.clone(),
@@ -86,6 +87,7 @@ impl Session {
     /// The grant is in place: the client is told. The session has no other subscription to the channel any more.
     pub fn granted(&mut self, grant: &Grant, joined: Joined, cx: &mut Context<'_>) -> Flow {
         debug_assert!(self.find(&grant.channel).is_none(), "the former one was taken out");
+        self.granting -= 1;
         let mut expiry = Mono::NEVER;
         if grant.expire_at > 0 {
             expiry = cx.now.mono + time_until(grant.expire_at, cx.policy.client.expired_sub_close_delay, cx.now);

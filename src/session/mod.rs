@@ -110,6 +110,8 @@ pub struct Session {
     user: Arc<str>,
     info: Bytes,
     subscriptions: Vec<Subscription>,
+    /// Subscriptions that the backend makes and that wait for the owners of their channels.
+    granting: u32,
     /// Channels that the token granted.
     token_channels: Box<[Arc<str>]>,
     deadlines: Deadlines,
@@ -129,6 +131,7 @@ impl Session {
             user: Arc::from(""),
             info: Bytes::new(),
             subscriptions: Vec::new(),
+            granting: 0,
             token_channels: Box::default(),
             deadlines: Deadlines::fresh(cx.now.mono, cx.policy.client.stale_close_delay),
             waiting: None,
@@ -174,6 +177,12 @@ impl Session {
     /// The present subscriptions.
     pub fn subscriptions(&self) -> &[Subscription] {
         &self.subscriptions
+    }
+
+    /// Subscriptions that it has or is about to have: what is under way holds its place, so that the limit is exact.
+    fn places(&self) -> usize {
+        let waits = usize::from(matches!(self.waiting, Some(Waiting::Subscribe(_))));
+        self.subscriptions.len() + self.granting as usize + waits
     }
 
     /// The subscription to this channel.

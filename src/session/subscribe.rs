@@ -78,7 +78,7 @@ impl Session {
         if self.find(&request.channel).is_some() {
             return Err(Denied::Error(Error::ALREADY_SUBSCRIBED));
         }
-        if self.subscriptions.len() >= cx.policy.client.channel_limit {
+        if self.places() >= cx.policy.client.channel_limit {
             return Err(Denied::Error(Error::LIMIT_EXCEEDED));
         }
         let namespace = rules.named(&request.channel)?;
