@@ -5,7 +5,7 @@ CARGO ?= cargo
 CONFIG ?= examples/dev.json
 
 .DEFAULT_GOAL := help
-.PHONY: help run check test lint fmt sim live bench bench-instructions tune-check fuzz proto docs options doc clean
+.PHONY: help run check test lint fmt sim mutations live bench bench-instructions tune-check fuzz proto docs options doc clean
 
 help: ## lists the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
@@ -19,7 +19,7 @@ run: ## builds and starts the server on 127.0.0.1:8000 with examples/dev.json
 check: ## formatting, lints, architecture and unit tests: the quick part of `test`
 	@tuning/toolchain.sh
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --all-targets --quiet --features bench -- -D warnings
+	$(CARGO) clippy --all-targets --quiet --features bench,mutations -- -D warnings
 	$(CARGO) test --quiet --lib --test architecture
 
 test: check ## everything: units, transcripts, simulation, the real binary, official clients with one core and with two
@@ -37,8 +37,12 @@ fmt: ## formats the code
 
 # Built like the other tests, so their dependencies serve, but for optimization: a fifth of the time per seed for a build
 # of less than a minute.
-sim: ## the simulation with many seeds on 1, 2 and 5 cores each: make sim SEEDS=100000
+sim: ## the simulation with many seeds on 1, 2 and 5 cores each: make sim SEEDS=100000 for a night
 	CORECAST_SIM_SEEDS=$(or $(SEEDS),3500) $(CARGO) --config profile.dev.opt-level=1 test --quiet --test simulation -- --nocapture
+
+# The faults are compiled in here and nowhere else, so this is a build of its own.
+mutations: ## whether the simulation notices each of its deliberate faults: make mutations UPDATE=1 writes docs/mutations.md
+	$(if $(UPDATE),UPDATE=1) $(CARGO) --config profile.dev.opt-level=1 test --quiet --features mutations --test simulation mutations -- --nocapture
 
 live: ## the official clients against the real binary
 	$(CARGO) build --release --quiet

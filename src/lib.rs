@@ -6,6 +6,7 @@ pub mod clock;
 pub mod counters;
 pub mod id;
 pub mod limits;
+pub mod mutation;
 pub mod tally;
 pub mod timing;
 pub mod wheel;

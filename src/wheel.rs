@@ -40,6 +40,11 @@ impl<T> Wheel<T> {
         self.len += 1;
     }
 
+    /// All timers, in no order. For tests and the simulation.
+    pub fn entries(&self) -> impl Iterator<Item = (Mono, &T)> {
+        self.buckets.iter().flatten().map(|(at, entry)| (*at, entry))
+    }
+
     /// When [`Wheel::expire`] may have something to do; `None` without timers.
     pub fn next_deadline(&self) -> Option<Mono> {
         (self.len > 0).then_some(self.earliest)

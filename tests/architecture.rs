@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// Rows of modules, from the foundations up.
 const ORDER: &[&[&str]] = &[
-    &["limits", "clock", "id", "wheel", "counters", "tally", "timing", "calls"],
+    &["mutation", "limits", "clock", "id", "wheel", "counters", "tally", "timing", "calls"],
     &["proto", "wire"],
     &["protocol"],
     &["config"],
@@ -33,6 +33,7 @@ const CLIENT_MAY_IMPORT: &[&str] = &["client", "clock", "id", "limits", "proto",
 
 /// Modules that decide: no I/O, no clock, no threads, no runtime.
 const PURE: &[&str] = &[
+    "mutation",
     "limits",
     "clock",
     "id",

@@ -10,6 +10,7 @@
 
 use crate::channel::Position;
 use crate::clock::Mono;
+use crate::mutation::{self, Mutation};
 use crate::proto::client::{ClientInfo, Publication};
 use bytes::Bytes;
 use rand::Rng;
@@ -76,6 +77,11 @@ impl Stream {
             char::from(if n < 26 { b'a' + n } else { b'A' + n - 26 })
         };
         let epoch: String = (0..8).map(|_| letter()).collect();
+        let epoch = match () {
+            () if mutation::is(Mutation::EpochIsReused) => "epoch".into(),
+            () if mutation::is(Mutation::EpochIsNoise) => mutation::noise().to_string(),
+            () => epoch,
+        };
         Stream {
             epoch: epoch.into(),
             top: 0,
@@ -121,8 +127,10 @@ impl Stream {
             self.kept.reserve_exact(self.kept.len().max(1).min(size.saturating_sub(self.kept.len())));
         }
         self.bytes += publication.data.len();
-        self.kept.push_back(Kept { data: publication.data.clone(), extras });
-        self.top += 1;
+        if !(mutation::is(Mutation::PublicationIsNotKept) && self.top % 9 == 8) {
+            self.kept.push_back(Kept { data: publication.data.clone(), extras });
+        }
+        self.top += 1 + u64::from(mutation::is(Mutation::OffsetIsSkipped) && self.top % 8 == 7);
         self.is_interrupted = false;
         self.top()
     }
@@ -134,7 +142,7 @@ impl Stream {
 
     /// Something was handed out that is not kept.
     pub fn interrupt(&mut self) {
-        self.is_interrupted = true;
+        self.is_interrupted = !mutation::is(Mutation::PatchOfAnother);
     }
 
     /// Forgets the publications, not the position.
@@ -166,9 +174,14 @@ impl Stream {
 
     /// True when everything behind `since` is still kept and not more than `limit`.
     pub fn recovers(&self, since: &Position, limit: usize) -> bool {
+        if mutation::is(Mutation::RecoversTooLittle) && self.top > 12 {
+            return false;
+        }
+        let floor = self.floor().saturating_sub(u64::from(mutation::is(Mutation::RecoversTooFar)));
+        let limit = (limit as u64).saturating_add(u64::from(mutation::is(Mutation::RecoversOneMore)));
         let is_known = since.epoch.is_empty() || since.epoch == self.epoch;
-        let in_reach = (self.floor()..=self.top).contains(&since.offset);
-        is_known && in_reach && self.top - since.offset <= limit as u64
+        let in_reach = (floor..=self.top).contains(&since.offset);
+        is_known && in_reach && self.top - since.offset <= limit
     }
 
     /// The publications of a page. A reversed page whose first publication is not kept is empty.

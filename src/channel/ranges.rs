@@ -8,6 +8,7 @@ use super::Position;
 use super::history::{Page, Stream};
 use crate::clock::Mono;
 use crate::limits::{RECOVERED_BYTES_MAX, RECOVERED_LIST_MS, RECOVERED_LISTS_MAX};
+use crate::mutation::{self, Mutation};
 use crate::protocol::missed::{Missed, Range};
 use hashbrown::HashMap;
 use std::collections::VecDeque;
@@ -37,6 +38,7 @@ impl Ranges {
         if offset >= top.offset {
             return Missed::default();
         }
+        let offset = offset.saturating_sub(u64::from(mutation::is(Mutation::RecoveryRepeatsOne)));
         if let Some(kept) = self.kept.get(channel).filter(|kept| kept.top == top)
             && let Some(skip) = kept.range.first().and_then(|first| (offset + 1).checked_sub(first))
         {

@@ -1,6 +1,7 @@
 //! What the kernel did not take from one connection yet: references to shared blocks, and how much of the first is gone.
 
 use super::lists::Source;
+use crate::mutation::{self, Mutation};
 use crate::protocol::frame::Block;
 use std::collections::VecDeque;
 
@@ -96,8 +97,11 @@ impl Outbox {
 
     /// Drops everything but the block that was begun: the peer must be able to read what follows it.
     pub fn keep_begun(&mut self) {
+        let last =
+            self.parts.back().filter(|_| mutation::is(Mutation::CutLosesTheMiddle) && self.parts.len() > 1).cloned();
         self.parts.truncate(usize::from(self.sent > 0));
         self.bytes = self.parts.front().map_or(0, |part| part.block.len() - self.sent);
+        last.into_iter().for_each(|part| self.push(part, 0));
     }
 
     /// Takes out the blocks that can be read again and that `is_taken`, except one that was begun.

@@ -32,6 +32,7 @@ use super::outbox::{Outbox, Part};
 use crate::clock::Mono;
 use crate::counters::Counters;
 use crate::limits;
+use crate::mutation::{self, Mutation};
 use crate::protocol::frame::Block;
 use hashbrown::HashMap;
 use std::collections::VecDeque;
@@ -150,6 +151,9 @@ impl Output {
 
     /// From now on broadcasts to the connection wait for [`Output::release`].
     pub fn hold(&mut self, index: u32) {
+        if mutation::is(Mutation::NothingIsHeld) {
+            return;
+        }
         self.hot[index as usize].set(HELD);
         self.held.entry(index).or_default();
     }
@@ -159,8 +163,11 @@ impl Output {
         if self.held.get(&index).is_none_or(|held| held.is_over) {
             return;
         }
-        let Some(held) = self.held.remove(&index) else { return };
+        let Some(mut held) = self.held.remove(&index) else { return };
         self.hot[index as usize].clear(HELD);
+        if mutation::is(Mutation::HeldIsReversed) {
+            held.parts.reverse();
+        }
         for part in &held.parts {
             self.mark(index, part.frame, part.source, &part.block, Way::Express);
         }
@@ -202,6 +209,9 @@ impl Output {
         let start = (frame.wrapping_mul(0x9E37_79B9_7F4A_7C15) % (audience.len().max(1) as u64)) as usize;
         let (tail, head) = audience.split_at(start);
         for &index in head.iter().chain(tail) {
+            if mutation::is(Mutation::SubscriberIsPassedOver) && frame % 16 == 5 && index % 2 == 1 {
+                continue;
+            }
             let hot = &mut self.hot[index as usize];
             if way == Way::Bulk && hot.is_ready() {
                 // As `mark` does it; this is nearly everybody.
@@ -269,6 +279,9 @@ impl Output {
     /// Those who have waited long enough come with the next pass.
     fn end_waits(&mut self) {
         if self.delays.next_due().is_none_or(|due| due > self.now) {
+            return;
+        }
+        if mutation::is(Mutation::WaitsNeverEnd) {
             return;
         }
         self.next_floor = self.next_floor.min(self.delays.floor());
@@ -363,6 +376,7 @@ impl Output {
             self.look(index, sink);
         }
         self.end_waits();
+        let slice = if mutation::is(Mutation::SliceIsIgnored) { usize::MAX / 2 } else { slice };
         let bulk_is_due = self.cursor < self.pass.len() || !self.next.is_empty();
         let room = if bulk_is_due { slice - slice / 4 } else { slice };
         let count = self.express.len().min(room.max(1));
@@ -384,7 +398,9 @@ impl Output {
     fn begin_pass(&mut self) {
         let is_empty = self.next.is_empty() && self.express.is_empty();
         let floor = if is_empty { self.lists.count() } else { self.next_floor };
-        self.lists.retire_before(floor.min(self.delays.floor()));
+        if !mutation::is(Mutation::ListsAreKept) {
+            self.lists.retire_before(floor.min(self.delays.floor()));
+        }
         self.pass.clear();
         self.cursor = 0;
         std::mem::swap(&mut self.pass, &mut self.next);
@@ -458,7 +474,7 @@ impl Output {
 
     /// Judges what waits for a blocked connection.
     fn settle(&mut self, index: u32) {
-        if self.outbox_bytes(index) > self.outbox_bytes_max {
+        if self.outbox_bytes(index) > self.outbox_bytes_max && !mutation::is(Mutation::QueueHasNoBound) {
             self.notices.push(Notice::Slow(index));
         }
     }
@@ -510,6 +526,19 @@ impl Output {
     /// Bytes that wait in the connection's outbox.
     pub fn outbox_bytes(&self, index: u32) -> usize {
         self.outboxes.get(index as usize).and_then(Option::as_ref).map_or(0, |outbox| outbox.bytes())
+    }
+
+    /// Bytes that were broadcast to the connection while it is held.
+    pub fn held_bytes(&self, index: u32) -> usize {
+        self.held.get(&index).map_or(0, |held| held.bytes)
+    }
+
+    /// Panics when something is left although everybody is gone. For tests and the simulation.
+    pub fn check_empty(&self) {
+        self.check_invariants();
+        assert!(!self.is_dirty() && self.held.is_empty() && self.doubts.is_empty(), "somebody is to be written to");
+        assert!(self.outboxes.iter().all(Option::is_none) && self.delays.next_due().is_none(), "something waits");
+        assert!(self.lists.is_empty(), "a block has a reference that nobody needs");
     }
 
     /// Panics when the marks and the pass disagree. For tests and the simulation: it walks everything.

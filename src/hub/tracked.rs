@@ -6,6 +6,7 @@
 
 use crate::channel::Position;
 use crate::clock::Mono;
+use crate::mutation::{self, Mutation};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -46,7 +47,12 @@ impl Tracked {
         if position.offset <= self.position.offset {
             return Step::Known;
         }
-        let step = if position.offset == self.position.offset + 1 { Step::Next } else { Step::Gap };
+        let is_next = position.offset == self.position.offset + 1;
+        let step = if is_next && !(mutation::is(Mutation::NinthIsAGap) && position.offset == 9) {
+            Step::Next
+        } else {
+            Step::Gap
+        };
         (self.position.offset, self.seen) = (position.offset, now);
         step
     }

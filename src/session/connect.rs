@@ -6,6 +6,7 @@ use crate::auth::{ConnectionClaims, Need, Said, TokenError};
 use crate::channel::features::Overrides;
 use crate::channel::{Features, Position};
 use crate::clock::{Mono, Now};
+use crate::mutation::{self, Mutation};
 use crate::proto::client::{ConnectRequest, ConnectResult, SubscribeResult};
 use crate::protocol::code::{Disconnect, Error};
 use crate::protocol::told::{Recovered, Told};
@@ -233,6 +234,7 @@ pub(super) fn ttl(expire_at: i64, now: Now) -> u32 {
 /// From now to the end of the grace behind a time of day in whole seconds; zero when it has passed. While an owner core
 /// was asked the time itself may have passed: that costs grace.
 pub(super) fn time_until(unix_seconds: i64, grace: Duration, now: Now) -> Duration {
+    let grace = if mutation::is(Mutation::EndHasNoGrace) { Duration::ZERO } else { grace };
     let grace = i64::try_from(grace.as_millis()).unwrap_or(i64::MAX);
     let end = unix_seconds.saturating_mul(1000).saturating_add(grace);
     let millis = end.saturating_sub(i64::try_from(now.wall.0).unwrap_or(i64::MAX));

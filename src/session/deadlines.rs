@@ -3,6 +3,7 @@
 use super::flow::Flow;
 use crate::clock::Mono;
 use crate::config::settings::Client;
+use crate::mutation::{self, Mutation};
 use crate::protocol::code::Disconnect;
 use rand::Rng;
 use rand::rngs::StdRng;
@@ -66,7 +67,9 @@ impl Deadlines {
 
     /// The connection ends `left` from now if nothing extends it.
     pub fn expires(&mut self, now: Mono, left: Duration) {
-        self.expiry = now + left;
+        if !mutation::is(Mutation::EndHasNoTimer) {
+            self.expiry = now + left;
+        }
     }
 
     /// The connection does not end by itself.
@@ -76,7 +79,9 @@ impl Deadlines {
 
     /// A subscription ends at `at` if nothing extends it.
     pub fn subscription_expires(&mut self, at: Mono) {
-        self.subscriptions = self.subscriptions.min(at);
+        if !mutation::is(Mutation::SubscriptionEndHasNoTimer) {
+            self.subscriptions = self.subscriptions.min(at);
+        }
     }
 
     /// True when subscriptions are to be looked at; the earliest of the rest is told by `next`.

@@ -8,6 +8,7 @@ use crate::channel::features::Overrides;
 use crate::channel::rules::{Asked, Refusal};
 use crate::channel::{Features, Position};
 use crate::clock::Mono;
+use crate::mutation::{self, Mutation};
 use crate::proto::client::{SubscribeRequest, SubscribeResult};
 use crate::protocol::code::{Disconnect, Error};
 use crate::protocol::filter::Filter;
@@ -78,7 +79,8 @@ impl Session {
         if self.find(&request.channel).is_some() {
             return Err(Denied::Error(Error::ALREADY_SUBSCRIBED));
         }
-        if self.places() >= cx.policy.client.channel_limit {
+        let excess = usize::from(mutation::is(Mutation::LimitIsOneMore));
+        if self.places() >= cx.policy.client.channel_limit + excess {
             return Err(Denied::Error(Error::LIMIT_EXCEEDED));
         }
         let namespace = rules.named(&request.channel)?;

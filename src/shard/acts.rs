@@ -11,6 +11,7 @@ use crate::channel::glob::Glob;
 use crate::conn::{Conn, WaitingGrant};
 use crate::id::{ChannelKey, Core, Slot, Ticket};
 use crate::limits;
+use crate::mutation::{self, Mutation};
 use crate::protocol::code::Unsubscribe;
 use crate::protocol::reply;
 use crate::session::grant::{Grant, Ungranted};
@@ -65,7 +66,9 @@ impl Departures {
     /// One more, told to `owner`.
     pub(super) fn add(&mut self, owner: Core) {
         self.count += 1;
-        self.owners |= 1 << owner.0;
+        if !mutation::is(Mutation::ActDoesNotAskOwners) {
+            self.owners |= 1 << owner.0;
+        }
     }
 }
 
@@ -182,7 +185,7 @@ impl Shard {
         let Some(errand) = self.errands.get_mut(&ticket) else { return };
         let asker = errand.asker();
         if let Errand::Act { waiting, has_failed, .. } = errand {
-            *waiting -= 1;
+            *waiting -= usize::from(!mutation::is(Mutation::ActIsAnsweredEarly));
             *has_failed |= failed;
         }
         if let Some(answer) = self.act_answer(ticket) {
@@ -265,7 +268,9 @@ impl Shard {
             }
             Listened::Refused(_) => unreachable!("the backend insists on no recovery"),
             Listened::Waits(question) => {
-                if let Some(Errand::Act { waiting, .. }) = self.errands.get_mut(&ticket) {
+                if let Some(Errand::Act { waiting, .. }) = self.errands.get_mut(&ticket)
+                    && !mutation::is(Mutation::ActIsAnsweredEarly)
+                {
                     *waiting += 1;
                 }
                 let Some(question) = question else { unreachable!("it asks the owner") };

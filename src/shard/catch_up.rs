@@ -17,6 +17,7 @@ use crate::conn::{Client, Conn, Follower, Hole};
 use crate::hub::lists::Source;
 use crate::id::{ChannelKey, Seat, Slot, Ticket};
 use crate::limits;
+use crate::mutation::{self, Mutation};
 use crate::proto::client::Publication;
 use crate::protocol::code::{Disconnect, Unsubscribe};
 use crate::protocol::command::Protocol;
@@ -84,7 +85,9 @@ impl Shard {
                 self.dig(client, dug.at, dug.seat, after);
             }
         }
-        self.output.notify_drained(slot.index);
+        if !mutation::is(Mutation::CatchUpIsForgotten) {
+            self.output.notify_drained(slot.index);
+        }
         true
     }
 

@@ -3,10 +3,15 @@
 
 use super::Shard;
 use super::acts::Errand;
+use crate::clock::Mono;
 use crate::conn::{Client, Conn, Kind};
-use crate::id::Ticket;
+use crate::id::{Core, Slot, Ticket};
+use crate::protocol::feeds::FeedSet;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+/// Timers are not taken out, so a connection whose deadline moves back and forth has some that fire in vain.
+const TIMERS_PER_CONNECTION_MAX: usize = 16;
 
 impl Shard {
     /// Panics when the tables disagree; between two events they do not.
@@ -17,6 +22,39 @@ impl Shard {
         self.ranges.check_invariants();
         self.check_places();
         self.check_waiting();
+        self.check_queues();
+    }
+
+    /// What waits for a client is within its bound; a client beyond it is one no more.
+    fn check_queues(&self) {
+        let bytes_max = self.shared.settings.client.queue_max_size;
+        for (conn, _) in self.clients() {
+            let index = conn.slot.index;
+            assert!(self.output.outbox_bytes(index) <= bytes_max, "too much waits for a client");
+            assert!(self.output.held_bytes(index) <= bytes_max, "too much is held for a client");
+        }
+    }
+
+    /// Every connection has a timer for its next deadline, and few others. It walks the wheel, so not with every event.
+    pub fn check_timers(&self) {
+        let mut timers: BTreeMap<Slot, Vec<Mono>> = BTreeMap::new();
+        self.wheel.entries().for_each(|(at, slot)| timers.entry(*slot).or_default().push(at));
+        for conn in self.conns.iter().flatten() {
+            let of_conn = timers.get(&conn.slot).map_or(&[][..], Vec::as_slice);
+            assert!(conn.armed <= conn.deadline(), "a deadline has no timer");
+            assert!(conn.armed == Mono::NEVER || of_conn.contains(&conn.armed), "a timer is not in the wheel");
+            assert!(of_conn.len() <= TIMERS_PER_CONNECTION_MAX, "a connection has {} timers", of_conn.len());
+        }
+    }
+
+    /// What this core wants to hear of a channel.
+    pub fn asked_of(&self, channel: &str) -> FeedSet {
+        self.registry.find(channel).and_then(|key| self.registry.asked(key)).map_or(0, |(_, feeds)| feeds)
+    }
+
+    /// What this core, as the owner of a channel, knows that another one wants to hear of it.
+    pub fn known_of(&self, channel: &str, core: Core) -> FeedSet {
+        self.store.feeds_of(channel, core)
     }
 
     /// True when somebody is written to only after a while. For the simulation.
@@ -122,6 +160,8 @@ impl Shard {
         assert!(self.users.is_empty(), "a user without connections");
         assert!(self.store.is_empty(), "a channel without listeners, history and members");
         assert!(self.ranges.is_empty(), "a recovered list");
+        assert!(self.wheel.entries().next().is_none(), "a timer of nobody");
+        self.output.check_empty();
     }
 
     fn clients(&self) -> impl Iterator<Item = (&Conn, &Client)> {

@@ -4,6 +4,7 @@ use super::Shard;
 use crate::clock::Mono;
 use crate::conn::{Client, Conn, Ending, Kind, close_frame};
 use crate::limits;
+use crate::mutation::{self, Mutation};
 use crate::protocol::code::Disconnect;
 use crate::protocol::frame::Block;
 use crate::tally::Action;
@@ -17,6 +18,9 @@ impl Shard {
         self.end_session(conn);
         let Some(frame) = close_frame(disconnect) else { return false };
         self.output.queue(conn.slot.index, &Block::from(frame));
+        if mutation::is(Mutation::ClosedIsPinged) {
+            self.queue_frame(conn.slot, Opcode::Text, b"{}");
+        }
         let ending = self.ending(conn);
         ending.awaits_close = true;
         true
@@ -107,7 +111,9 @@ impl Shard {
     fn uncount_client(&mut self, client: &mut Client) {
         let Some(user) = client.session.end().filter(|_| std::mem::take(&mut client.is_counted)) else { return };
         self.shared.gate.user_leaves(&user);
-        self.counters.clients.sub(1);
+        if !mutation::is(Mutation::LeaverIsCounted) {
+            self.counters.clients.sub(1);
+        }
         self.counters.actions.add(Action::RemoveClient);
         if let Some(moved) = self.users.leave(&user, client.user_place)
             && let Some(other) = self.conns[moved as usize].as_mut().and_then(|conn| conn.client())

@@ -40,6 +40,7 @@ use crate::hub::output::Notice;
 use crate::hub::{Output, Registry, Sink, Users};
 use crate::id::{Core, Slot, Ticket};
 use crate::limits;
+use crate::mutation::{self, Mutation};
 use crate::protocol::code::Disconnect;
 use crate::protocol::frame::{Block, Rendition};
 use crate::protocol::framer::Framer;
@@ -315,13 +316,15 @@ impl Shard {
     /// Takes a connection out of its place while it is handled. A stale slot finds nothing.
     fn take(&mut self, slot: Slot) -> Option<Box<Conn>> {
         let place = self.conns.get_mut(slot.index as usize)?;
-        if place.as_ref()?.slot != slot { None } else { place.take() }
+        let is_stale = place.as_ref()?.slot != slot && !mutation::is(Mutation::LateAnswerIsTaken);
+        if is_stale { None } else { place.take() }
     }
 
     /// Puts it back and sees to its deadline and its flow of input.
     fn put(&mut self, mut conn: Box<Conn>) {
         let deadline = conn.deadline();
-        if deadline < conn.armed {
+        let is_forgotten = mutation::is(Mutation::TimerIsForgotten) && conn.slot.index % 4 == 3;
+        if deadline < conn.armed && !is_forgotten {
             self.wheel.arm(deadline, conn.slot);
             conn.armed = deadline;
         }
@@ -546,6 +549,7 @@ impl Shard {
             Message::Claim { user, client } => self.claimed(&user, client),
             Message::Displace { user, except } => self.displace(&user, except),
             Message::Outside { ticket, answer } => self.outside_answered(ticket, &answer),
+            Message::Reload(_) if mutation::is(Mutation::ReloadIsMissed) && self.core.0 == 0 => {}
             Message::Reload(policy) => {
                 self.policy = policy;
                 self.has_reloaded = true;

@@ -10,6 +10,7 @@ use crate::channel::{Member, Ranges, Rules};
 use crate::clock::Mono;
 use crate::id::Core;
 use crate::limits;
+use crate::mutation::{self, Mutation};
 use crate::proto::client::{ClientInfo, Join, Leave, Publication, Push, Reply};
 use crate::protocol::command::Protocol;
 use crate::protocol::feeds::FeedSet;
@@ -74,6 +75,9 @@ impl Shard {
             let meta_ttl = self.meta_ttl(channel);
             let stream = self.store.stream(channel, meta_ttl, self.now.mono, &mut self.random);
             entered.top = Some(stream.top());
+            if mutation::is(Mutation::TopIsOneTooLow) {
+                entered.top.iter_mut().for_each(|top| top.offset = top.offset.saturating_sub(1));
+            }
             if let Some(since) = entry.since {
                 recover(&mut self.ranges, channel, stream, &since, self.now.mono, &mut entered);
             }

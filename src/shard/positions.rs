@@ -16,6 +16,7 @@ use crate::clock::Mono;
 use crate::hub::tracked::Step;
 use crate::id::{ChannelKey, Core};
 use crate::limits;
+use crate::mutation::{self, Mutation};
 use crate::protocol::code::Disconnect;
 use crate::protocol::feeds::FeedSet;
 use crate::session::Flow;
@@ -91,6 +92,7 @@ impl Shard {
         match step {
             Step::Known => return false,
             Step::Next if !is_late => {}
+            Step::Gap if mutation::is(Mutation::GapIsNotTold) => {}
             Step::Next | Step::Gap => self.lose(key),
         }
         true
@@ -130,6 +132,9 @@ impl Shard {
     }
 
     fn check_position(&mut self, key: ChannelKey) {
+        if mutation::is(Mutation::NoPositionIsChecked) {
+            return;
+        }
         let delay = self.check_delay();
         let Some(at) = self.registry.tracked(key).map(|tracked| tracked.seen() + delay) else { return };
         if at > self.now.mono {

@@ -13,6 +13,7 @@ use crate::hub::lists::Source;
 use crate::hub::tracked::Tracked;
 use crate::hub::{Output, Way};
 use crate::id::{ChannelKey, Ticket};
+use crate::mutation::{self, Mutation};
 use crate::proto::client::Publication;
 use crate::protocol::code::Disconnect;
 use crate::protocol::command::Protocol;
@@ -54,7 +55,7 @@ impl Shard {
             && let Some(first) = self.store.dedup.find(&post.channel, key, self.now.mono)
         {
             self.counters.suppressed_by_idempotency.add(1);
-            return first;
+            return first.filter(|_| !mutation::is(Mutation::RepeatIsToldNothing));
         }
         let skip_history = extras.as_ref().is_some_and(|extras| extras.skip_history);
         let version_epoch = extras.as_ref().map_or("", |extras| extras.version_epoch.as_str());
@@ -73,6 +74,9 @@ impl Shard {
                 Some(position)
             }
             None => {
+                if mutation::is(Mutation::UnkeptIsHandedOutTwice) {
+                    self.hand_out(&post, None, None);
+                }
                 self.hand_out(&post, None, None);
                 None
             }
@@ -235,7 +239,8 @@ impl Shard {
         let (output, counters, verdicts) = (&mut self.output, &self.counters, &mut self.verdicts);
         let mut marker = Marker { output, counters, verdicts, lost: lost(tracked), source, delay: frames.delay };
         let (no_tags, tags) = (Tags::new(), frames.tags.as_deref());
-        let passes = |group: &&Group| group.filter.matches(tags.unwrap_or(&no_tags));
+        let is_ignored = mutation::is(Mutation::FilterIsIgnored);
+        let passes = |group: &&Group| is_ignored || group.filter.matches(tags.unwrap_or(&no_tags));
         let groups: SmallVec<[&Group; 8]> = listeners.groups().filter(passes).collect();
         for (rendition, rendered) in frames.iter() {
             let filtered = groups.iter().flat_map(|group| group.audiences(rendition));

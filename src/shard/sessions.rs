@@ -8,6 +8,7 @@ use crate::config::settings::Websocket;
 use crate::conn::{Client, Conn, Kind, contained};
 use crate::counters::Counters;
 use crate::id::Slot;
+use crate::mutation::{self, Mutation};
 use crate::proto::client::Reply;
 use crate::proto::json::NotJson;
 use crate::protocol::code::Disconnect;
@@ -222,7 +223,15 @@ impl Shard {
                     return after;
                 }
                 Flow::Unsubscribed(subscription, reply) => {
-                    self.leave(client, &subscription);
+                    if !mutation::is(Mutation::LeaverIsHeard) {
+                        self.leave(client, &subscription);
+                    }
+                    if mutation::is(Mutation::ReplyIsDropped) && reply.id % 4 == 3 {
+                        return After::Nothing;
+                    }
+                    if mutation::is(Mutation::ReplyIsRepeated) && reply.id % 4 == 3 {
+                        self.reply(slot, rendition, &reply);
+                    }
                     return self.reply(slot, rendition, &reply);
                 }
                 Flow::Ended(subscription, reason) => {
@@ -314,7 +323,9 @@ impl Shard {
             return After::Disconnect(Disconnect::INAPPROPRIATE_PROTOCOL);
         }
         let block = self.framer.frame_spliced(rendition, &self.scratch, splices);
-        self.counters.messages_sent.add(1);
+        if !mutation::is(Mutation::MessageIsNotCounted) {
+            self.counters.messages_sent.add(1);
+        }
         self.counters.messages_sent_bytes.add(self.scratch.len() as u64);
         self.output.queue(slot.index, &block);
         After::Nothing
@@ -326,7 +337,7 @@ impl Shard {
         self.counters.reply_errors_by_code.add((ClientMethod::Unknown, code));
     }
 
-    fn queue_frame(&mut self, slot: Slot, opcode: Opcode, payload: &[u8]) {
+    pub(super) fn queue_frame(&mut self, slot: Slot, opcode: Opcode, payload: &[u8]) {
         let mut bytes = Vec::with_capacity(payload.len() + 2);
         websocket::encode(opcode, payload, &mut bytes);
         self.output.queue(slot.index, &Block::from(bytes));

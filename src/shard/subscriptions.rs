@@ -11,6 +11,7 @@ use crate::conn::{Client, Follower, Hole, Listening, Pending};
 use crate::hub::audiences::Moved;
 use crate::hub::registry::{Listen, Waiting, Wish};
 use crate::id::{ChannelKey, Seat, Slot, Ticket};
+use crate::mutation::{self, Mutation};
 use crate::protocol::frame::{Feed, Rendition};
 use crate::session::{Arrival, Entered, Joined, Subscription, Wanted};
 use crate::tally::Action;
@@ -150,7 +151,8 @@ impl Shard {
         }
         // The list ends with the newest publication. One that is recovered without a list may know nothing of it: an
         // application that begins at a position that it remembers has no payload.
-        let has_base = entered.is_some_and(|entered| entered.is_recovered && !entered.missed.is_empty());
+        let has_base = mutation::is(Mutation::EverybodyTakesPatches)
+            || entered.is_some_and(|entered| entered.is_recovered && !entered.missed.is_empty());
         let (seat, moved) = self.registry.join_patched(key, feed, has_base, slot.index);
         self.reseat(key, moved);
         seat
@@ -297,6 +299,9 @@ impl Shard {
 
     /// Tells the owner that a client has left: out of presence, and perhaps a leave for the others.
     fn depart(&mut self, client: &Client, channel: &Arc<str>, presence: bool, leave: Option<bytes::Bytes>) {
+        if mutation::is(Mutation::DepartureIsForgotten) && self.tickets % 8 == 7 {
+            return;
+        }
         let info = leave.map(|chan_info| client.session.client_info(chan_info));
         let departure = Departure { client: client.session.client(), presence, info };
         let owner = self.shared.placement.owner(channel);
@@ -345,10 +350,16 @@ impl Shard {
 
     fn tell_owner(&mut self, wish: Wish) {
         let Wish { channel, feeds, serial } = wish;
+        if mutation::is(Mutation::WishIsNotTakenBack) && feeds == 0 {
+            return;
+        }
         let owner = self.shared.placement.owner(&channel);
         if owner == self.core {
             self.listen_owned(&channel, self.core, feeds);
             return;
+        }
+        for _ in 0..if mutation::is(Mutation::WishIsRepeated) { 300 } else { 0 } {
+            self.send(owner, Message::Listen { channel: channel.clone(), from: self.core, feeds, serial });
         }
         self.send(owner, Message::Listen { channel, from: self.core, feeds, serial });
     }
@@ -373,6 +384,9 @@ fn entry(client: &Client, wanted: &Wanted) -> Entry {
 /// True when another subscription of the client has asked for its entry in presence: the owner may have made it
 /// already, so nobody may take it out on behalf of the former one.
 fn is_entering(client: &Client, channel: &str) -> bool {
+    if mutation::is(Mutation::EntryIsNotAwaited) {
+        return false;
+    }
     let listening = client.listening.iter().flat_map(|listening| &listening.channels);
     let asked = listening.filter(|pending| pending.ticket.is_some()).map(|pending| &pending.wanted);
     let granted = client.grants.iter().map(|grant| &grant.wanted);
@@ -381,6 +395,9 @@ fn is_entering(client: &Client, channel: &str) -> bool {
 
 /// A connection was moved within an audience: its session, or its unfinished wish, learns the new seat.
 fn relocate(client: &mut Client, key: ChannelKey, seat: Seat) {
+    if mutation::is(Mutation::SeatIsForgotten) {
+        return;
+    }
     client.session.relocate(key, seat);
     for pending in client.listening.iter_mut().flat_map(|listening| &mut listening.channels) {
         if let Some(joined) = pending.joined.as_mut().filter(|joined| joined.key == key) {

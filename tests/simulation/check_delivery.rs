@@ -45,6 +45,7 @@ pub fn check(world: &World, orders: &[Order<'_>], tally: &mut Tally) {
                 positions(at, stretch, order);
                 if !is_lossy {
                     is_piece(at, stretch, order);
+                    begins_in_time(at, stretch, order, world.model.published.get(order.channel));
                 }
             }
             // One that has fallen behind has its position alone to go on from.
@@ -141,6 +142,17 @@ fn is_piece(client: usize, stretch: &Stretch, order: &Order<'_>) {
     let got = got(stretch, order);
     let is_there = got.is_empty() || view(stretch, order).windows(got.len()).any(|piece| piece == got);
     assert!(is_there, "client {client} has a gap or another order: {stretch:?}");
+}
+
+/// Nothing is missing ahead of what has come, also when the rest was cut off: what was begun after its reply, and before
+/// something that it has got, it has got too.
+fn begins_in_time(client: usize, stretch: &Stretch, order: &Order<'_>, published: Option<&Vec<Item>>) {
+    let after = published.and_then(|published| published.get(stretch.published_before..)).unwrap_or_default();
+    let (got, view) = (got(stretch, order), view(stretch, order));
+    let Some(first) = got.iter().position(|heard| heard.item().is_some()) else { return };
+    let begin = view.iter().position(|heard| *heard == got[first]).map_or(0, |at| at.saturating_sub(first));
+    let due = view.iter().position(|heard| heard.item().is_some_and(|item| after.contains(&item)));
+    assert!(due.is_none_or(|due| begin <= due), "client {client} has lost the first of what waited: {stretch:?}");
 }
 
 /// What it recovered and what came then are all that it wants behind its position; the epoch is the channel's.

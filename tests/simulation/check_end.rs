@@ -57,6 +57,9 @@ impl World {
             }
             3502 => client.is_stale(now).then_some("connections that took too long to connect"),
             3503 | 4001 => (!is_ours).then_some("connections ended by the backend"),
+            3505 => (client.subscribed().count() + usize::from(client.subscribes()) + self.model.hoarding.len()
+                >= realm::CHANNEL_LIMIT)
+                .then_some("connections ended for a subscription above the limit"),
             3504 => {
                 let others = self.clients.iter().filter(|other| other.user == client.user).count();
                 (others > realm::USER_CONNECTIONS_MAX).then_some("connections above the limit of their user")

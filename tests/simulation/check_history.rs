@@ -21,7 +21,10 @@ pub fn check(world: &World, orders: &[Order<'_>], tally: &mut Tally) {
     }
     for ((channel, key), keyed) in &world.model.keyed {
         let first = keyed.positions.first();
-        assert!(keyed.positions.iter().all(|position| Some(position) == first), "{channel} {key}: {keyed:?}");
+        assert!(
+            keyed.positions.iter().all(|position| Some(position) == first),
+            "{channel} {key}: positions of a key differ: {keyed:?}"
+        );
         if let Some(position) = first {
             is_place(order(channel), &keyed.items, position.as_ref());
         }
@@ -171,6 +174,10 @@ pub fn check_expiry(world: &mut World) {
         let call = world.call("history", json!({ "channel": channel, "limit": -1 }), Purpose::Look);
         world.come_to_rest();
         let result = &world.calls[call].answer.as_ref().expect("an answer")["result"];
-        assert_eq!((&result["publications"], &result["offset"]), (&json!([]), &Value::from(top)), "{channel}");
+        assert_eq!(
+            (&result["publications"], &result["offset"]),
+            (&json!([]), &Value::from(top)),
+            "{channel} keeps its position alone"
+        );
     }
 }

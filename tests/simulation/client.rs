@@ -3,9 +3,13 @@
 //! What a single client can judge by itself is asserted here, at once; what takes the others is in `check_delivery` and
 //! `check_presence`.
 
+use crate::check_metrics;
 use crate::clocks::{End, Moment};
+use crate::fences;
+use crate::filters::Filter;
 use crate::model::{Grant, Item, Model, Position, Reading};
 use crate::realm;
+use crate::reloads;
 use crate::stretch::{Heard, Stretch, Wish};
 use corecast::proto::client::{Command, Publication, Reply};
 use corecast::proto::json as codec;
@@ -27,6 +31,17 @@ enum Asked {
     Unsubscribe(String),
     Publish(String, Item),
     History(String),
+    /// What the rules decide: in a channel of `fences` or `reloads`.
+    Deed(String, Deed),
+}
+
+/// Something that may be allowed or not.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Deed {
+    Subscribe { delta: bool, filter: bool },
+    Publish(Item),
+    Presence,
+    History,
 }
 
 /// A command that waits for its reply.
@@ -60,6 +75,11 @@ pub struct Client {
     pub known: BTreeMap<String, Position>,
     /// Another client has taken over what it knew.
     pub is_succeeded: bool,
+    /// Messages that have come, and how many of them were replies.
+    pub received: u64,
+    pub answered: u64,
+    /// Subscriptions that the server has ended.
+    pub unsubscribed: u64,
 }
 
 impl Client {
@@ -79,6 +99,9 @@ impl Client {
             stretches: Vec::new(),
             known: BTreeMap::new(),
             is_succeeded: false,
+            received: 0,
+            answered: 0,
+            unsubscribed: 0,
         }
     }
 
@@ -141,6 +164,36 @@ impl Client {
     pub fn history(&mut self, channel: &str, now: Moment) -> Vec<u8> {
         let body = json!({ "channel": channel, "limit": 3 });
         self.command("history", body, Asked::History(channel.to_string()), now)
+    }
+
+    /// Tries what may not be allowed.
+    pub fn attempt(&mut self, channel: &str, deed: Deed, now: Moment) -> Vec<u8> {
+        let mut body = json!({ "channel": channel });
+        let key = match &deed {
+            Deed::Subscribe { delta, filter } => {
+                let wish = Wish { delta: *delta, filter: filter.then(|| Filter::number(0)) };
+                body = request(None, wish);
+                body["channel"] = channel.into();
+                "subscribe"
+            }
+            Deed::Publish(item) => {
+                body["data"] = realm::payload(*item);
+                "publish"
+            }
+            Deed::Presence => "presence",
+            Deed::History => "history",
+        };
+        self.command(key, body, Asked::Deed(channel.to_string(), deed), now)
+    }
+
+    /// Channels that it is subscribed to.
+    pub fn subscribed(&self) -> impl Iterator<Item = &str> {
+        self.stretches.iter().filter(|stretch| !stretch.ended).map(|stretch| &stretch.channel[..])
+    }
+
+    /// A subscription that it has asked for is under way.
+    pub fn subscribes(&self) -> bool {
+        self.waiting.iter().any(|waiting| matches!(waiting.asked, Asked::Subscribe(..)))
     }
 
     /// True when no reply is missing.
@@ -208,8 +261,13 @@ impl Client {
     pub fn receive(&mut self, bytes: &[u8], model: &mut Model) -> Vec<u8> {
         let mut answers = Vec::new();
         for arrival in self.peer.take(bytes) {
+            assert!(self.closed.is_none(), "nothing follows a close frame: {arrival:?}");
+            self.received += u64::from(matches!(arrival, Arrival::Text(_) | Arrival::Binary(_)));
             match arrival {
-                Arrival::Text(text) if text == b"{}" => answers.extend(self.peer.frame(Opcode::Text, b"{}")),
+                Arrival::Text(text) if text == b"{}" => {
+                    assert!(self.id.is_some(), "no ping goes ahead of the reply to connect");
+                    answers.extend(self.peer.frame(Opcode::Text, b"{}"));
+                }
                 Arrival::Text(text) => self.message(&text, model),
                 Arrival::Binary(bytes) if bytes == [0] => answers.extend(self.peer.frame(Opcode::Binary, &[0])),
                 Arrival::Binary(bytes) => {
@@ -242,7 +300,6 @@ impl Client {
     }
 
     fn message(&mut self, text: &[u8], model: &mut Model) {
-        assert!(self.closed.is_none(), "nothing follows a close frame");
         let mut value: Value = serde_json::from_slice(text).expect("JSON of the server");
         match value["id"].as_u64() {
             Some(id) => self.reply(id, value, model),
@@ -253,6 +310,10 @@ impl Client {
     fn reply(&mut self, id: u64, mut value: Value, model: &mut Model) {
         let Waiting { id: expected, asked, at } = self.waiting.pop_front().expect("a command");
         assert_eq!(id, expected, "replies are in the order of commands");
+        self.answered += 1;
+        if let Asked::Deed(channel, deed) = asked {
+            return self.judged(&channel, &deed, &mut value, at, model);
+        }
         if let Some(code) = value["error"]["code"].as_u64() {
             return self.refused(code as u16, asked, at, model);
         }
@@ -299,6 +360,26 @@ impl Client {
             Asked::Unsubscribe(channel) => self.end(&channel),
             Asked::History(channel) => model.read(&channel, &value["history"], at, Reading::Part),
             Asked::Publish(channel, item) => model.succeeded(&channel, item, None, None),
+            Asked::Deed(..) => unreachable!("judged above"),
+        }
+    }
+
+    /// The rules have decided; whether rightly is known.
+    fn judged(&mut self, channel: &str, deed: &Deed, value: &mut Value, at: Moment, model: &mut Model) {
+        let code = value["error"]["code"].as_u64().unwrap_or(0);
+        let has_deltas = value["subscribe"]["delta"] == true;
+        match channel.starts_with("flip:") {
+            true => reloads::check(self, deed, (code, has_deltas), at, model, channel),
+            false => fences::check(self, channel, deed, code, model),
+        }
+        match deed {
+            Deed::Subscribe { .. } if code == 0 => {
+                let wish = Wish { delta: has_deltas, filter: None };
+                let stretch = Stretch::new(channel, &mut value["subscribe"], None, Grant::default(), wish);
+                self.begin(stretch, at, model);
+            }
+            Deed::Publish(item) if code > 0 => model.refuse(channel, *item),
+            _ => {}
         }
     }
 
@@ -321,6 +402,11 @@ impl Client {
             (103, Asked::History(channel) | Asked::SubRefresh(channel, _)) => {
                 assert!(self.active(&channel).is_none(), "subscribers may: {channel}");
             }
+            (106, Asked::Subscribe(..)) => {
+                let places = self.subscribed().count() + model.hoarding.len();
+                assert!(places >= realm::CHANNEL_LIMIT, "it has room for more than {places}");
+                model.tally.count("subscriptions above the limit", 1);
+            }
             (code, _) => panic!("no command of the simulation is wrong: {code}"),
         }
     }
@@ -337,6 +423,7 @@ impl Client {
             model.see(&stretch.channel, *item);
         }
         self.stretches.push(stretch);
+        check_metrics::check_limits(self);
     }
 
     fn end(&mut self, channel: &str) {
@@ -384,6 +471,8 @@ impl Client {
             return self.begin(stretch, model.now, model);
         }
         if push["unsubscribe"].is_object() {
+            // The backend tells all clients of a user, whether they are subscribed or not.
+            self.unsubscribed += u64::from(self.active(&channel).is_some());
             self.check_unsubscribe(&channel, push["unsubscribe"]["code"].as_u64(), model);
             return self.end(&channel);
         }

@@ -2,9 +2,10 @@
 //! did, or the protocol must bear it.
 
 use crate::model::Tally;
-use crate::world::World;
+use crate::world::{Eyes, World};
 use crate::{for_each, seeds};
 use corecast::shard::Message;
+use std::any::Any;
 use std::cell::Cell;
 use std::ops::Range;
 use std::sync::Once;
@@ -30,7 +31,7 @@ const KINDS: [&str; 14] = [
     "Echo or Echoed",
 ];
 
-fn kind(message: &Message) -> &'static str {
+pub fn kind(message: &Message) -> &'static str {
     match message {
         Message::Listen { .. } => "Listen",
         Message::Listening { .. } => "Listening",
@@ -86,7 +87,7 @@ impl World {
 }
 
 /// Panics of this thread say nothing.
-fn in_silence<T>(act: impl FnOnce() -> T + std::panic::UnwindSafe) -> std::thread::Result<T> {
+pub fn in_silence<T>(act: impl FnOnce() -> T + std::panic::UnwindSafe) -> std::thread::Result<T> {
     thread_local!(static IS_SILENT: Cell<bool> = const { Cell::new(false) });
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
@@ -106,7 +107,7 @@ fn in_silence<T>(act: impl FnOnce() -> T + std::panic::UnwindSafe) -> std::threa
 /// What becomes of a run in which one message is swallowed: "borne", or what a checker says; `None`: there was none.
 fn run_with(seed: u64, fault: Fault) -> Option<String> {
     let result = in_silence(|| {
-        let mut world = crate::begin(seed, if seed.is_multiple_of(2) { 2 } else { 5 });
+        let mut world = crate::begin(seed, if seed.is_multiple_of(2) { 2 } else { 5 }, Eyes::Inside);
         world.fault = Some(fault);
         crate::live(&mut world);
         crate::judge(&mut world);
@@ -114,13 +115,32 @@ fn run_with(seed: u64, fault: Fault) -> Option<String> {
     });
     match result {
         Ok(was_swallowed) => was_swallowed.then(|| "borne".to_string()),
-        Err(panic) => {
-            let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
-            // What it is about, without who and where.
-            let words = text.unwrap_or_default().split(['[', '{', '\n']).next().unwrap_or_default().split(' ');
-            Some(words.filter(|word| !word.contains(|c: char| c.is_ascii_digit())).collect::<Vec<_>>().join(" "))
-        }
+        Err(panic) => Some(words(panic)),
     }
+}
+
+/// What a checker says: what it is about, without who and where.
+pub fn words(panic: Box<dyn Any + Send>) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+    let text = text.unwrap_or_default();
+    let text = text.strip_prefix("assertion `left == right` failed: ").unwrap_or(text);
+    let words = text.split(['[', '{', '\n']).next().unwrap_or_default().split_whitespace();
+    let words: Vec<&str> = words.filter(|word| !word.contains(|c: char| c.is_ascii_digit())).collect();
+    let words = words.join(" ");
+    words.strip_suffix(" Stretch").unwrap_or(&words).trim_end_matches(':').to_string()
+}
+
+/// A world in which one publication is lost on its way to a core, which is not the witness's.
+pub fn lose_one(seed: u64, cores: usize, eyes: Eyes) -> World {
+    let mut world = crate::begin(seed, cores, eyes);
+    let spares = Some(world.clients[World::WITNESS].core);
+    world.fault = Some(Fault { kind: "Deliver", before: scatter(seed) % 40, spares });
+    crate::live(&mut world);
+    world.wait_for_checks();
+    world.resubscribe();
+    crate::judge(&mut world);
+    world.model.tally.count("losses", usize::from(world.model.loss.is_some()));
+    world
 }
 
 fn scatter(seed: u64) -> usize {
@@ -139,15 +159,7 @@ pub fn some_seeds() -> Range<u64> {
 fn a_lost_publication_is_told_to_those_who_have_a_position() {
     let seeds = some_seeds();
     let tally = for_each(seeds.clone(), |seed| {
-        let mut world = crate::begin(seed, if seed.is_multiple_of(2) { 2 } else { 5 });
-        let spares = Some(world.clients[World::WITNESS].core);
-        world.fault = Some(Fault { kind: "Deliver", before: scatter(seed) % 40, spares });
-        crate::live(&mut world);
-        world.wait_for_checks();
-        world.resubscribe();
-        crate::judge(&mut world);
-        world.model.tally.count("losses", usize::from(world.model.loss.is_some()));
-        world.model.tally
+        lose_one(seed, if seed.is_multiple_of(2) { 2 } else { 5 }, Eyes::Inside).model.tally
     });
     println!("a publication is lost:\n{tally}");
     let told = tally.0.get("subscriptions told of a loss").copied().unwrap_or(0);

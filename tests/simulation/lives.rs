@@ -5,7 +5,7 @@ use crate::check_delivery;
 use crate::client::Client;
 use crate::faults::some_seeds;
 use crate::realm::{self, EXPIRING, USERS};
-use crate::world::World;
+use crate::world::{Eyes, World};
 use std::collections::BTreeSet;
 
 /// Clients that come back from the first life.
@@ -62,19 +62,24 @@ impl World {
     }
 }
 
+/// The second of two.
+pub fn two_lives(seed: u64, cores: usize, eyes: Eyes) -> World {
+    let mut old = crate::begin(seed, cores, eyes);
+    crate::live(&mut old);
+    let mut new = crate::begin(seed + ANOTHER, cores, eyes);
+    let epochs = new.inherit(&mut old);
+    crate::live(&mut new);
+    new.check_lives(&epochs);
+    crate::judge(&mut new);
+    new
+}
+
 #[test]
 fn a_new_process_recovers_nothing_of_the_one_before() {
     let seeds = some_seeds();
     let tally = crate::for_each(seeds.clone(), |seed| {
-        let cores = [1, 2, 5][seed as usize % 3];
-        let mut old = crate::begin(seed, cores);
-        crate::live(&mut old);
-        let mut new = crate::begin(seed + ANOTHER, cores);
-        let epochs = new.inherit(&mut old);
-        crate::live(&mut new);
-        new.check_lives(&epochs);
-        crate::judge(&mut new);
-        new.model.tally
+        let cores = crate::CORES[seed as usize % crate::CORES.len()];
+        two_lives(seed, cores, Eyes::Inside).model.tally
     });
     println!("a process follows another:\n{tally}");
     let told = tally.0.get("positions of a former life").copied().unwrap_or(0);

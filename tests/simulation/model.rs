@@ -2,6 +2,7 @@
 
 use crate::clocks::{Clocks, Moment};
 use crate::realm;
+use crate::reloads::Rules;
 use crate::stretch::{Stretch, item, offset};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -94,6 +95,12 @@ pub struct Model {
     /// Calls that were answered, by method, and those that ran out of time.
     pub calls: BTreeMap<&'static str, usize>,
     pub late: usize,
+    /// Calls that subscribe the hoarder and were not answered.
+    pub hoarding: BTreeSet<usize>,
+    /// Publications that were refused: nobody ever gets them.
+    pub refused: BTreeSet<Item>,
+    /// By core: the rules that hold there.
+    pub rules: BTreeMap<usize, Rules>,
     /// What has happened how often, so that it is seen whether the simulation gets there at all.
     pub tally: Tally,
 }
@@ -158,8 +165,16 @@ impl Model {
         if !self.seen.contains_key(channel) {
             self.seen.insert(channel.to_string(), BTreeMap::new());
         }
+        assert!(!self.refused.contains(&item), "{channel}: a publication that was refused: {item:?}");
         let now = self.now;
         self.seen.get_mut(channel).expect("made above").entry(item).or_insert(now);
+    }
+
+    /// The publisher was told that it may not.
+    pub fn refuse(&mut self, channel: &str, item: Item) {
+        let is_seen = self.seen.get(channel).is_some_and(|seen| seen.contains_key(&item));
+        assert!(!is_seen, "{channel}: a publication that was refused: {item:?}");
+        self.refused.insert(item);
     }
 
     /// A page of history: without a gap and no longer than it may be.

@@ -61,8 +61,7 @@ impl World {
         let clients = self.probes[at].clients.clone();
         if clients.is_empty() {
             let user = self.probes[at].user.clone();
-            self.probes[at].clients =
-                (0..CLIENTS).map(|n| self.open_client(&user, n == 0, UNLIMITED, 0)).collect();
+            self.probes[at].clients = (0..CLIENTS).map(|n| self.open_client(&user, n == 0, UNLIMITED, 0)).collect();
         } else if clients.iter().all(|client| self.clients[*client].id.is_some()) {
             self.act(at);
         } else if clients.iter().any(|client| !self.is_alive(&self.clients[*client])) {

@@ -1,5 +1,6 @@
 //! The channels of the simulated world and what their namespaces promise.
 
+use crate::fences;
 use crate::model::Item;
 use corecast::config::settings::{Namespace, Settings};
 use serde_json::{Value, json};
@@ -32,6 +33,8 @@ pub const META_TTL: Duration = Duration::from_secs(30);
 pub const WRITE_DELAY: Duration = Duration::from_millis(100);
 /// More is not recovered.
 pub const RECOVERY_MAX: usize = 6;
+/// Subscriptions of one connection: more than any but the hoarder has.
+pub const CHANNEL_LIMIT: usize = 20;
 /// Connections of one user.
 pub const USER_CONNECTIONS_MAX: usize = 10;
 /// Who publishes has a number: those of calls of the API begin here.
@@ -44,7 +47,7 @@ fn is_of(channel: &str, namespaces: &[&str]) -> bool {
 
 /// True when subscribers of the channel are listed, and hear of each other.
 pub fn has_presence(channel: &str) -> bool {
-    is_of(channel, &["pres", "all"])
+    is_of(channel, &["pres", "all", "fans"])
 }
 
 /// True when publications of the channel have positions.
@@ -99,6 +102,7 @@ pub fn settings() -> Settings {
     settings.client.token.hmac_secret_key = SECRET.into();
     settings.client.queue_max_size = OUTBOX;
     settings.websocket.write_timeout = Some(Duration::from_secs(5));
+    settings.client.channel_limit = CHANNEL_LIMIT;
     settings.client.recovery_max_publication_limit = RECOVERY_MAX;
     settings.client.channel_position_check_delay = CHECK_DELAY;
     settings.client.stale_close_delay = STALE_DELAY;
@@ -109,7 +113,8 @@ pub fn settings() -> Settings {
     settings.websocket.compression_min_size = 80;
     settings.http_api.key = "k".into();
     settings.channel.without_namespace = open();
-    settings.channel.namespaces = namespaces().into_iter().map(|(name, options)| (name.to_string(), options)).collect();
+    let namespaces = namespaces().into_iter().chain(fences::namespaces());
+    settings.channel.namespaces = namespaces.map(|(name, options)| (name.to_string(), options)).collect();
     settings
 }
 

@@ -1,14 +1,23 @@
 //! What happens in the world: clients come, subscribe, publish, are torn, read slowly and come back; cores stand still;
 //! time passes. What the backend does is in `calls` and `probe`.
 
+use crate::calls::Purpose;
 use crate::client::{Client, ws};
 use crate::filters::Filter;
 use crate::realm::{self, EXPIRING, META_TTL, USERS, has_history};
 use crate::stretch::Wish;
-use crate::world::{UNLIMITED, Who, World};
+use crate::world::{Eyes, UNLIMITED, Who, World};
+use corecast::id::Core;
+use corecast::limits;
+use serde_json::json;
+use std::collections::BTreeSet;
+use std::time::Duration;
 
 /// Clients of one run.
-const CLIENTS_MAX: usize = 50;
+pub const CLIENTS_MAX: usize = 50;
+
+/// When all is well, a publication reaches everybody in so long.
+const CANARY: Duration = Duration::from_secs(2);
 
 impl World {
     /// The first client sees everything: it subscribes before anything happens, reads fast and is never torn.
@@ -27,9 +36,9 @@ impl World {
 
     /// Lets one thing happen.
     pub fn step(&mut self) {
-        let action = self.any(1000);
+        let action = self.any(1080);
         self.model.now.step += 1;
-        self.trace.push(action as u64);
+        self.digest.add(action, &[]);
         match action {
             0..60 => self.someone_comes(),
             60..170 => self.client_command(),
@@ -41,6 +50,10 @@ impl World {
             456..460 => self.set_clock(),
             460..540 => self.some_call(),
             540..620 => self.probe_step(),
+            620..650 => self.try_a_fence(),
+            650..672 => self.try_the_rules(),
+            672..676 => self.reload(),
+            676..690 => self.hoard(),
             _ => {
                 // The more cores there are the more of them are at work.
                 for _ in 0..self.pace * (1 + self.nodes.len() / 2) {
@@ -226,7 +239,42 @@ impl World {
     /// Nothing that waits is left anywhere.
     pub fn check_at_rest(&mut self) {
         self.check_expiries();
-        self.nodes.iter().for_each(|node| node.shard.check_at_rest());
+        if self.eyes == Eyes::Inside {
+            self.nodes.iter().for_each(|node| node.shard.check_at_rest());
+            self.nodes.iter().for_each(|node| node.shard.check_timers());
+            self.check_interest();
+        }
+    }
+
+    /// Every owner knows what each core wants to hear, and nothing else.
+    fn check_interest(&self) {
+        let channels: BTreeSet<&str> =
+            self.clients.iter().flat_map(|client| &client.stretches).map(|stretch| &stretch.channel[..]).collect();
+        for channel in channels {
+            let owner = &self.nodes[self.owner(channel)].shard;
+            for (core, node) in self.nodes.iter().enumerate() {
+                let known = owner.known_of(channel, Core(core as u16));
+                assert_eq!(known, node.shard.asked_of(channel), "{channel}: what core {core} wants");
+            }
+        }
+    }
+
+    /// One publication more for every channel: it reaches everybody who is subscribed, within two seconds.
+    pub fn sing(&mut self) {
+        let began = self.now.mono;
+        let item = self.model.begin(&self.channels, realm::CALLS + self.calls.len() as u64);
+        let body = json!({ "channels": self.channels, "data": realm::payload(item), "tags": realm::tags(item) });
+        let channels = self.channels.clone();
+        self.call("broadcast", body, Purpose::Publish { channels, item, key: None, skips_history: false });
+        self.come_to_rest();
+        assert!(self.now.mono.since(began) <= CANARY, "the last publication took {:?}", self.now.mono.since(began));
+        for (at, client) in self.clients.iter().enumerate().filter(|(_, client)| self.is_alive(client)) {
+            for channel in &self.channels {
+                let Some(stretch) = client.active(channel).filter(|stretch| stretch.wants(item)) else { continue };
+                let has_come = stretch.got.iter().rev().any(|heard| heard.item() == Some(item));
+                assert!(has_come, "client {at} has not got the last publication: {stretch:?}");
+            }
+        }
     }
 
     /// Everybody goes. When the times of all channels are over, the cores remember nothing.
@@ -235,11 +283,14 @@ impl World {
             self.tear(link);
         }
         self.come_to_rest();
-        // The position of a channel may have been used a moment ago.
-        for _ in 0..3 {
-            self.pass_time(META_TTL);
+        // The position of a channel may have been used a moment ago. No timer lasts longer than that of a silent peer.
+        let silence = Duration::from_millis(limits::HTTP_IDLE_TIMEOUT_MS);
+        for delay in [META_TTL, META_TTL, META_TTL, silence] {
+            self.pass_time(delay);
             self.come_to_rest();
         }
-        self.nodes.iter().for_each(|node| node.shard.check_empty());
+        if self.eyes == Eyes::Inside {
+            self.nodes.iter().for_each(|node| node.shard.check_empty());
+        }
     }
 }

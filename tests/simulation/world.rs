@@ -4,10 +4,12 @@ use crate::calls::{Call, Caller};
 use crate::chaos::Chaos;
 use crate::client::Client;
 use crate::clocks::{Moment, START};
-use crate::faults::Fault;
+use crate::digest::Digest;
+use crate::faults::{self, Fault};
 use crate::model::Model;
 use crate::probe::Probe;
 use crate::realm;
+use crate::reloads;
 use corecast::clock::{Mono, Now};
 use corecast::conn::Door;
 use corecast::counters::Counters;
@@ -28,8 +30,21 @@ use std::time::Duration;
 /// Messages that a core's queue holds here at most, so that it is full often.
 const QUEUE_MAX: usize = 6;
 
+/// What one event may lead to at most: an act on all connections of a user, with all that each of them leaves.
+const EFFECTS_MAX: usize = 256;
+
 /// A link that is never full.
 pub const UNLIMITED: usize = usize::MAX / 2;
+
+/// Where checkers look.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Eyes {
+    /// At what clients, callers and metrics are told.
+    #[cfg_attr(not(feature = "mutations"), expect(dead_code, reason = "mutations are looked for from there"))]
+    Outside,
+    /// At the cores' own tables too.
+    Inside,
+}
 
 /// Who is at the other end of a connection.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -109,7 +124,12 @@ pub struct World {
     pub chaos: Chaos,
     /// A message that is going to be swallowed.
     pub fault: Option<Fault>,
-    pub trace: Vec<u64>,
+    /// Rules that hold for the world, or will as soon as all cores have taken them, and all sets of them.
+    pub rules: usize,
+    pub policies: [Arc<Policy>; 2],
+    pub eyes: Eyes,
+    /// What was done and said, in its order.
+    pub digest: Digest,
 }
 
 struct Pipes<'a> {
@@ -117,10 +137,12 @@ struct Pipes<'a> {
     owners: &'a [Option<usize>],
     random: &'a mut StdRng,
     writes_short: bool,
+    sends: usize,
 }
 
 impl Sink for Pipes<'_> {
     fn send(&mut self, index: u32, bytes: &[u8]) -> Sent {
+        self.sends += 1;
         let Some(link) = self.owners[index as usize] else { return Sent::Broken };
         let link = &mut self.links[link];
         if !link.is_open {
@@ -155,12 +177,12 @@ impl Node {
 }
 
 impl World {
-    pub fn new(seed: u64, cores: usize) -> World {
+    pub fn new(seed: u64, cores: usize, eyes: Eyes) -> World {
         let mut random = StdRng::seed_from_u64(seed);
-        let mut settings = realm::settings();
+        let mut settings = reloads::settings(0);
         // Not in all, for it takes much of the time.
         settings.websocket.compression = seed.is_multiple_of(4);
-        let policy = Arc::new(Policy::new(&settings).expect("good settings"));
+        let policies = reloads::policies();
         let placement = Placement::new(random.random(), cores);
         let shared = Arc::new(Shared {
             origins: Origins::new(&[]).expect("none"),
@@ -177,7 +199,7 @@ impl World {
         let now = Now { mono: Mono(0), wall: START };
         let door = Door::Http(Arc::new(Routes::new(&shared.settings, Scope::All)));
         let node = |core| Node {
-            shard: Shard::new(Core(core), shared.clone(), policy.clone(), u64::from(core) + seed, now),
+            shard: Shard::new(Core(core), shared.clone(), policies[0].clone(), u64::from(core) + seed, now),
             inbox: VecDeque::new(),
             spills: (0..cores).map(|_| VecDeque::new()).collect(),
             sockets: VecDeque::new(),
@@ -206,7 +228,10 @@ impl World {
             now,
             door,
             placement,
-            trace: Vec::new(),
+            rules: 0,
+            policies,
+            eyes,
+            digest: Digest::default(),
         }
     }
 
@@ -274,6 +299,7 @@ impl World {
                 break;
             }
             let Some((_, message)) = self.nodes[core].inbox.pop_front() else { break };
+            self.note_rules(core, &message);
             self.nodes[core].shard.handle(now, Event::Message(message));
             self.perform(core);
         }
@@ -288,7 +314,9 @@ impl World {
         self.flush(core, slice);
         self.retry(core);
         self.read(core);
-        self.nodes[core].shard.check_invariants();
+        if self.eyes == Eyes::Inside {
+            self.nodes[core].shard.check_invariants();
+        }
     }
 
     fn input(&mut self, core: usize, slot: Slot, input: Input) {
@@ -312,7 +340,9 @@ impl World {
     fn flush(&mut self, core: usize, slice: usize) {
         let node = &mut self.nodes[core];
         let (random, writes_short) = (&mut self.random, self.chaos.writes_short);
-        node.shard.flush(slice, &mut Pipes { links: &mut self.links, owners: &node.owners, random, writes_short });
+        let mut pipes = Pipes { links: &mut self.links, owners: &node.owners, random, writes_short, sends: 0 };
+        node.shard.flush(slice, &mut pipes);
+        assert!(pipes.sends <= slice + 1, "a slice of {slice} connections has {} writes", pipes.sends);
         let is_ready = |link: &Link| link.core == core && link.is_watched && link.room > 0;
         let ready: Vec<usize> = (0..self.links.len()).filter(|at| is_ready(&self.links[*at])).collect();
         for at in ready {
@@ -320,7 +350,7 @@ impl World {
             let (node, slot) = (&mut self.nodes[core], self.links[at].slot);
             if node.owners[slot.index as usize] == Some(at) {
                 let random = &mut self.random;
-                let mut pipes = Pipes { links: &mut self.links, owners: &node.owners, random, writes_short };
+                let mut pipes = Pipes { links: &mut self.links, owners: &node.owners, random, writes_short, sends: 0 };
                 node.shard.writable(slot, &mut pipes);
             }
         }
@@ -328,7 +358,10 @@ impl World {
     }
 
     fn perform(&mut self, core: usize) {
+        let mut effects = 0;
         while let Some(effect) = self.nodes[core].shard.poll_effect() {
+            effects += 1;
+            assert!(effects <= EFFECTS_MAX, "an event has more than {EFFECTS_MAX} effects");
             match effect {
                 Effect::Send(to, message) => self.dispatch(core, to.index(), message),
                 Effect::Close(slot) => {
@@ -352,6 +385,7 @@ impl World {
 
     /// Between two cores messages keep their order, as in the real mesh; between three they do not.
     fn dispatch(&mut self, from: usize, to: usize, message: Message) {
+        self.digest.add(from, &[to as u8, faults::kind(&message).len() as u8]);
         if self.swallows(from, to, &message) {
             return;
         }
@@ -390,6 +424,7 @@ impl World {
                 continue;
             }
             let bytes = std::mem::take(&mut self.links[link].bytes);
+            self.digest.add(link, &bytes);
             match self.links[link].who {
                 Who::Client(at) => {
                     let was_open = self.clients[at].closed.is_none();
@@ -460,6 +495,11 @@ impl World {
     /// When the core that owns the channel has looked at what was due.
     pub fn ticks_of_owner(&self, channel: &str) -> &[Moment] {
         &self.nodes[self.placement.owner(channel).index()].ticks
+    }
+
+    /// The core that owns the channel.
+    pub fn owner(&self, channel: &str) -> usize {
+        self.placement.owner(channel).index()
     }
 
     pub fn is_alive(&self, client: &Client) -> bool {
