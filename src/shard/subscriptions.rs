@@ -281,6 +281,7 @@ impl Shard {
             self.give_up(client, pending);
             self.act_step(waiting.act, false);
         }
+        self.gauges();
     }
 
     /// A subscription that was not told to anybody yet.
