@@ -73,7 +73,10 @@ pub fn check(client: &Client, deed: &Deed, told: (u64, bool), asked: Moment, mod
     let is_subscribed = client.active(channel).is_some();
     let in_force = model.rules.get(&client.core).map_or(vec![0], |rules| rules.between(asked, model.now));
     let explains = |rules: &usize| outcome(*rules, deed, is_subscribed) == told;
-    assert!(in_force.iter().any(explains), "{channel}: the rules in force do not explain it: {told:?} of {deed:?} under {in_force:?}");
+    assert!(
+        in_force.iter().any(explains),
+        "{channel}: the rules in force do not explain it: {told:?} of {deed:?} under {in_force:?}"
+    );
     let last = in_force[in_force.len() - 1];
     let name = if last == 0 { "deeds under the first rules" } else { "deeds under the second rules" };
     model.tally.count(name, 1);
