@@ -10,6 +10,7 @@ mod acts;
 mod catch_up;
 mod check;
 mod ending;
+mod event;
 mod grpc;
 mod http;
 mod jobs;
@@ -28,6 +29,7 @@ mod subscriptions;
 #[cfg(test)]
 mod panics_tests;
 
+pub use event::{Effect, Event};
 pub use message::Message;
 pub use placement::Placement;
 
@@ -46,12 +48,11 @@ use crate::hub::{Output, Registry, Sink, Users};
 use crate::id::{Core, Slot, Ticket};
 use crate::limits;
 use crate::mutation::{self, Mutation};
-use crate::overload::{Level, Overload};
+use crate::overload::Overload;
 use crate::protocol::code::Disconnect;
 use crate::protocol::frame::{Block, Rendition};
 use crate::protocol::framer::Framer;
 use crate::session::Policy;
-use crate::session::outside::Ask;
 use crate::transport::admission::Gate;
 use crate::wheel::Wheel;
 use crate::wire::deflate::Inflater;
@@ -83,69 +84,6 @@ pub struct Shared {
     pub placement: Placement,
     /// How far the memory of the cores has come, and what is given up for that.
     pub overload: Overload,
-}
-
-/// What happens to a core.
-pub enum Event<'a> {
-    /// A connection came in.
-    Opened {
-        /// Its place.
-        slot: Slot,
-        /// What its listener speaks.
-        door: Door,
-    },
-    /// Bytes of a connection; they may be changed in place.
-    Received {
-        /// Whose.
-        slot: Slot,
-        /// The bytes.
-        bytes: &'a mut [u8],
-    },
-    /// The peer will send nothing more.
-    EndOfStream {
-        /// Whose.
-        slot: Slot,
-    },
-    /// The connection is broken.
-    Broken {
-        /// Which.
-        slot: Slot,
-    },
-    /// A message of another core, or of the process.
-    Message(Message),
-    /// Time has passed.
-    Tick,
-}
-
-/// What a core wants done.
-pub enum Effect {
-    /// Ask the side thread; the answer comes as [`Message::Outside`] with this ticket, always.
-    Outside(Ticket, Ask),
-    /// Hand a message to another core.
-    Send(Core, Message),
-    /// Close a connection; nothing of it will be used again.
-    Close(Slot),
-    /// Tell the peer that nothing more will come.
-    ShutdownWrite(Slot),
-    /// Do not read this connection for now.
-    Pause(Slot),
-    /// Read it again.
-    Resume(Slot),
-    /// Take no more connections.
-    StopListening,
-    /// The core gives up something, or takes it back, for the sake of memory: to be logged.
-    Overload {
-        /// What is given up now.
-        level: Level,
-        /// Bytes that the core holds.
-        used: usize,
-        /// Bytes that it may hold.
-        budget: usize,
-    },
-    /// Nothing is in flight any more ([`Message::Stop`]).
-    Quiet,
-    /// All connections are closed ([`Message::End`]).
-    Done,
 }
 
 /// One core.

@@ -2,7 +2,7 @@
 
 use super::{Effect, Shard};
 use crate::clock::Mono;
-use crate::conn::Kind;
+use crate::conn::{Kind, Peer};
 use crate::http2::Http2;
 use crate::id::Slot;
 use crate::protocol::code::Disconnect;
@@ -116,8 +116,9 @@ impl Shard {
         while self.farewells.rest.len() > left {
             let Some(slot) = self.farewells.rest.pop() else { return };
             let Some(mut conn) = self.take(slot) else { continue };
-            if matches!(conn.kind, Kind::Http2(_)) {
-                // It was told to go, and nothing is in flight.
+            let is_echo = matches!(&conn.kind, Kind::WebSocket(ws) if matches!(ws.peer, Peer::Echo(_)));
+            if is_echo || matches!(conn.kind, Kind::Http2(_)) {
+                // A connection of GRPC was told to go, and nothing is in flight.
                 self.end_after_output(&mut conn);
             }
             let goes_on = conn.client().is_none() || self.disconnect(&mut conn, &Disconnect::SHUTDOWN);

@@ -36,7 +36,7 @@ fn arrivals(stream: &mut TcpStream, peer: &mut Peer, count: usize) -> Vec<Arriva
 #[test]
 fn messages_come_back_as_they_are_compressed_where_that_was_agreed_on() {
     for (cores, fields) in [(1, ""), (2, DEFLATE)] {
-        let server = echo_server(cores);
+        let mut server = echo_server(cores);
         let (mut stream, mut peer) = open(&server, fields);
         let long = vec![b'x'; 90_000];
         let frames = [
@@ -60,6 +60,15 @@ fn messages_come_back_as_they_are_compressed_where_that_was_agreed_on() {
         let end = arrivals(&mut stream, &mut peer, 3);
         assert_eq!(end[0], Arrival::Text(b"last".into()));
         assert!(matches!(end[1], Arrival::Close(Some(1002), _)) && end.len() == 2, "{end:?}");
+        // An open one does not keep the server from ending.
+        let (mut open_one, mut its_peer) = open(&server, "");
+        let frame = its_peer.frame(Opcode::Text, b"here");
+        open_one.write_all(&frame).expect("open");
+        assert_eq!(arrivals(&mut open_one, &mut its_peer, 1), [Arrival::Text(b"here".into())]);
+        server.signal("TERM");
+        assert_eq!(arrivals(&mut open_one, &mut its_peer, 1), []);
+        drop(open_one);
+        assert_eq!(server.wait(), Some(0));
     }
 }
 
