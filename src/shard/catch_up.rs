@@ -41,8 +41,8 @@ impl Shard {
     ) {
         let Joined { key, seat, entered } = joined;
         let (key, seat) = (*key, *seat);
-        let top = entered.as_mut().and_then(|entered| entered.top.as_mut());
-        let Some(top) = top.filter(|_| wanted.features.catches_up) else { return };
+        let Some(entered) = entered.as_mut().filter(|_| wanted.features.catches_up) else { return };
+        let Some(top) = &mut entered.top else { return };
         let feed = wanted.features.feed(client.session.rendition());
         let since_frame = self.output.frame_id();
         let (channel, epoch) = (wanted.channel.clone(), top.epoch.clone());
@@ -50,8 +50,8 @@ impl Shard {
         if let Some((epoch, hole)) = former
             && epoch == top.epoch
         {
-            // Its client is told the position that it really has.
-            top.offset = hole.after;
+            // Its client is told the position that it really has, whichever the backend names.
+            (top.offset, entered.is_recovered) = (hole.after, false);
             let (_, moved) = self.registry.step_out(key, feed, seat);
             self.reseat(key, moved);
             follower.hole = Some(Hole::new(hole.after, wanted.filter.clone()));
