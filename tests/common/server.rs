@@ -9,6 +9,11 @@ use std::time::Duration;
 /// Longer than anything that is waited for takes.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
+/// A port that was free a moment ago.
+pub fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").and_then(|one| one.local_addr()).expect("a port").port()
+}
+
 /// A running server.
 pub struct Server {
     child: Child,
@@ -59,7 +64,7 @@ impl Server {
 
     /// Starts the binary with a configuration that makes it log nothing, on a port that was free, and waits until it serves.
     pub fn start_silently(config: &str, cores: usize) -> Server {
-        let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|one| one.local_addr()).expect("a port").port();
+        let port = free_port();
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("config.json");
         std::fs::write(&file, config).expect("the configuration");

@@ -2,7 +2,7 @@
 //! tuning/corecast.service. No container runtime and no systemd is needed: under_seccomp.py makes the filter.
 
 use super::CONFIG;
-use super::common::server::Server;
+use super::common::server::{Server, free_port};
 use super::common::socket::Socket;
 use super::start::expect;
 use serde_json::json;
@@ -77,7 +77,9 @@ fn members(name: &str) -> Option<BTreeSet<String>> {
 
 /// Health, API, WebSocket, HTTP/2, metrics, reload and the orderly end.
 fn is_served_under(profile: &str) {
-    let grpc = CONFIG.replacen('{', r#"{"grpc_api": {"enabled": true, "address": "127.0.0.1", "port": 0},"#, 1);
+    // 0 would be the default, which other tests and servers have too.
+    let grpc = format!(r#"{{"grpc_api": {{"enabled": true, "address": "127.0.0.1", "port": {}}},"#, free_port());
+    let grpc = CONFIG.replacen('{', &grpc, 1);
     let mut server = Server::start_under(&["python3", SCRIPT, profile], &grpc, &[]);
     let line = server.wait_for_log("serving grpc api");
     let digits = line.split("127.0.0.1:").nth(1).expect("an address").split('"').next().expect("a port").to_owned();

@@ -1,6 +1,6 @@
 //! Keys stay where they were written: a full life of the server says none of them, in its log, its metrics or its answers.
 
-use super::common::server::Server;
+use super::common::server::{Server, free_port};
 use super::common::socket::Socket;
 use std::io::{Read, Write};
 
@@ -16,11 +16,11 @@ const SECRETS: [&str; 7] = [
 ];
 
 fn config(more: &str) -> String {
-    let [api, grpc, hmac, previous, subscription, ..] = SECRETS;
+    let ([api, grpc, hmac, previous, subscription, ..], port) = (SECRETS, free_port());
     format!(
         r#"{{{more} "log": {{"level": "debug"}}, "prometheus": {{"enabled": true}}, "health": {{"enabled": true}},
         "swagger": {{"enabled": true}}, "http_api": {{"key": "{api}"}},
-        "grpc_api": {{"enabled": true, "address": "127.0.0.1", "port": 0, "key": "{grpc}"}},
+        "grpc_api": {{"enabled": true, "address": "127.0.0.1", "port": {port}, "key": "{grpc}"}},
         "client": {{"token": {{"hmac_secret_key": "{hmac}", "hmac_previous_secret_key": "{previous}"}},
             "subscription_token": {{"enabled": true, "hmac_secret_key": "{subscription}"}}}}}}"#
     )
