@@ -133,7 +133,6 @@ impl World {
         let waited = self.now.mono.since(self.calls[at].began.at);
         let (method, purpose) = (self.calls[at].method, self.calls[at].purpose.clone());
         *self.model.calls.entry(method).or_default() += 1;
-        self.model.hoarding.remove(&at);
         let code = answer["error"]["code"].as_u64();
         let (began, clocks) = (self.calls[at].began, &self.model.clocks);
         let may_have_come = |until| clocks.may_have_come(until, began, self.model.now);

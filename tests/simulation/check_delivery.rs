@@ -157,7 +157,10 @@ fn begins_in_time(client: usize, stretch: &Stretch, order: &Order<'_>, published
 
 /// What it recovered and what came then are all that it wants behind its position; the epoch is the channel's.
 fn positions(client: usize, stretch: &Stretch, order: &Order<'_>) {
-    let Some((_, epoch)) = &stretch.position else { return };
+    let Some((told, epoch)) = &stretch.position else { return };
+    // A cache tells where it was asked from.
+    let first = stretch.got.iter().find_map(Heard::offset).filter(|_| !realm::is_cache(&stretch.channel));
+    assert!(first.is_none_or(|first| first > *told), "client {client} was told more than it had: {stretch:?}");
     assert_eq!(Some(&epoch[..]), order.epoch, "client {client} was told another epoch: {stretch:?}");
     let is_item = |(item, offset): &(Item, u64)| order.offsets.get(offset) == Some(item);
     assert!(stretch.missed.iter().all(is_item), "client {client} recovered something else: {stretch:?}");

@@ -35,9 +35,6 @@ enum Asked {
     Deed(String, Deed),
 }
 
-/// So many grants of the backend to one client may be under way at once.
-const GRANTS_UNDER_WAY_MAX: usize = 3;
-
 /// Something that may be allowed or not.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Deed {
@@ -406,8 +403,8 @@ impl Client {
                 assert!(self.active(&channel).is_none(), "subscribers may: {channel}");
             }
             (106, Asked::Subscribe(..)) => {
-                // Grants of the backend that were under way held their places; the client hears of them later.
-                let places = self.subscribed().count() + model.hoarding.len() + GRANTS_UNDER_WAY_MAX;
+                // Grants that were under way held their places, and the client hears of them behind this.
+                let places = self.subscribed().count() + model.hoarding.len();
                 assert!(places >= realm::CHANNEL_LIMIT, "it has room for more than {places}");
                 model.tally.count("subscriptions above the limit", 1);
             }
@@ -469,6 +466,7 @@ impl Client {
         if push["subscribe"].is_object() {
             let number = push["subscribe"]["data"]["g"].as_u64().expect("the number of a grant");
             let grant = model.grants[number as usize];
+            model.hoarding.remove(&(number as usize));
             let mut stretch = Stretch::new(&channel, &mut push["subscribe"], None, grant, Wish::default());
             stretch.is_server_side = true;
             stretch.end = model.clocks.end(grant.expire_at, grant.asked, model.now);

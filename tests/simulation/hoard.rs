@@ -44,8 +44,8 @@ impl World {
                 self.model.grants.push(Grant::default());
                 let channel = format!("hoard{number}");
                 let body = json!({ "user": HOARDER, "channel": channel, "data": { "g": grant } });
-                let call = self.call("subscribe", body, Purpose::Other);
-                self.model.hoarding.insert(call);
+                self.model.hoarding.insert(grant);
+                self.call("subscribe", body, Purpose::Other);
             }
             _ => {}
         }

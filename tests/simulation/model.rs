@@ -95,7 +95,7 @@ pub struct Model {
     /// Calls that were answered, by method, and those that ran out of time.
     pub calls: BTreeMap<&'static str, usize>,
     pub late: usize,
-    /// Calls that subscribe the hoarder and were not answered.
+    /// Grants for the hoarder that it has not heard of.
     pub hoarding: BTreeSet<usize>,
     /// Publications that were refused: nobody ever gets them.
     pub refused: BTreeSet<Item>,
