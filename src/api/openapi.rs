@@ -115,7 +115,7 @@ fn schemas(file: &FileDescriptorProto) -> BTreeMap<String, Value> {
             .message_type
             .iter()
             .find(|message| message.name() == name)
-            .expect("METHODS and fields name messages of the file");
+            .expect("METHODS and fields name messages of the committed file: no input");
         wanted.extend(fields(message).filter_map(|field| held(message, field)));
         done.insert(name, schema(message));
     }

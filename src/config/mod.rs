@@ -18,6 +18,7 @@ pub mod page;
 mod pem;
 mod served;
 pub mod settings;
+mod settings_defaults;
 pub mod table;
 mod tls;
 mod tree;

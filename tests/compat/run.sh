@@ -7,17 +7,7 @@ cd "$(dirname "$0")"
 root=$(cd ../.. && pwd)
 binary=${BINARY:-${CARGO_TARGET_DIR:-$root/target}/release/corecast}
 
-need() { # need COMMAND PACKAGES…: installs Debian packages when a command is missing
-	local command=$1
-	shift
-	command -v "$command" >/dev/null 2>&1 && return
-	if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
-		apt-get update -qq && apt-get install -y -qq --no-install-recommends "$@" >/dev/null
-	else
-		echo "$command is missing: install $*" >&2
-		exit 1
-	fi
-}
+. ../need.sh
 
 need python3 python3 python3-venv
 need go golang-go
@@ -28,11 +18,7 @@ fi
 python=${python:-python3}
 
 # What is installed is what the lists said at the time: a changed list installs again.
-if ! cmp -s requirements.txt .venv/requirements.txt; then
-	$python -m venv .venv 2>/dev/null || { need ensurepip-of-python python3-venv; $python -m venv .venv; }
-	.venv/bin/pip install --quiet --disable-pip-version-check -r requirements.txt
-	cp requirements.txt .venv/
-fi
+make_venv "$python"
 if ! cmp -s suite.txt .venv/suite/suite.txt; then
 	rm -rf .venv/suite
 	.venv/bin/pip download --quiet --disable-pip-version-check --no-deps --no-binary :all: --require-hashes -r suite.txt -d .venv/suite
