@@ -234,6 +234,7 @@ counters! {
         memory_output, Gauge, "corecast_memory_bytes", [purpose = "output"], "Bytes held, by purpose.";
         memory_history, Gauge, "corecast_memory_bytes", [purpose = "history"], "Bytes held, by purpose.";
         memory_recovered, Gauge, "corecast_memory_bytes", [purpose = "recovered"], "Bytes held, by purpose.";
+        memory_presence, Gauge, "corecast_memory_bytes", [purpose = "presence"], "Bytes held, by purpose.";
         memory_connections, Gauge, "corecast_memory_bytes", [purpose = "connections"], "Bytes held, by purpose.";
         presence_entries, Gauge, "corecast_presence_entries", [], "Clients present in channels.";
     }

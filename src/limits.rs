@@ -187,6 +187,9 @@ pub const CONNECTION_BYTES: usize = 1_400;
 /// What a kept publication takes beside its payload (`channel/history.rs`).
 pub const PUBLICATION_BYTES: usize = 72;
 
+/// An entry of presence: its member in a table that is two thirds full, its user in another (`channel/presence.rs`).
+pub const PRESENCE_BYTES: usize = 240;
+
 /// The least budget of one core: its receive buffers and some work.
 pub const MEMORY_BYTES_PER_CORE_MIN: usize = 16 << 20;
 

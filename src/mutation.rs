@@ -56,6 +56,8 @@ mutations! {
     ClosedIsPinged, "I9", "a ping follows the close frame";
     CutLosesTheMiddle, "I10", "a client that is cut gets the last message that waited, without those before";
     QueueHasNoBound, "I11", "nobody is cut for what waits for it";
+    InputIsKept, "I11", "what a connection has sent counts when it is gone";
+    BudgetIsIgnored, "I11", "publications are taken however much is held";
     ListsAreKept, "I11", "what was written to everybody is not forgotten";
     TimerIsForgotten, "I12", "one connection in four has no timer";
     LateAnswerIsTaken, "I12", "an answer for a connection that is gone reaches the next one in its place";

@@ -48,6 +48,7 @@ pub fn run(settings: Settings, reread: &Reread) -> Ended {
     let cpus = probe::cpus(settings.corecast.cores)?;
     let descriptors = probe::raise_descriptors();
     probe::raise_memlock(cpus.len())?;
+    probe::see_cpus()?;
     probe::try_ring()?;
     let policy = Arc::new(Policy::new(&settings)?);
     let wishes = shutdown::signals().map_err(|e| format!("signal handlers cannot be installed: {e}"))?;
@@ -62,7 +63,7 @@ pub fn run(settings: Settings, reread: &Reread) -> Ended {
         engine = "memory",
         cores = cpus.len(),
         open_files = descriptors,
-        memory_budget = shared.overload.budget * cpus.len(),
+        memory_budget = shared.overload.budget().saturating_mul(cpus.len()),
         "starting Corecast"
     );
     let (cores, reports) = start(ports.listeners, &cpus, &shared, &policy, connections_max)?;

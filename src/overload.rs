@@ -7,7 +7,7 @@
 use crate::clock::Mono;
 use crate::id::Core;
 use crate::limits;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// What is given up; each step includes those before it.
@@ -69,34 +69,28 @@ impl Level {
 }
 
 /// One core's place on the ladder.
-#[derive(Debug)]
+#[derive(Default, Debug)]
 pub struct Ladder {
-    budget: usize,
     level: Level,
     /// Since when use is below the present step by the margin.
     calm_since: Option<Mono>,
 }
 
 impl Ladder {
-    /// A core may hold so many bytes.
-    pub fn new(budget: usize) -> Ladder {
-        Ladder { budget, level: Level::Normal, calm_since: None }
-    }
-
     /// Where it stands.
     #[inline]
     pub fn level(&self) -> Level {
         self.level
     }
 
-    /// Takes note of the bytes held now; true when the core takes another step.
-    pub fn look(&mut self, used: usize, now: Mono) -> bool {
-        let reached = Level::of(used, self.budget, 0);
+    /// Takes note of the bytes held now, of those that may be held; true when the core takes another step.
+    pub fn look(&mut self, used: usize, budget: usize, now: Mono) -> bool {
+        let reached = Level::of(used, budget, 0);
         if reached > self.level {
             (self.level, self.calm_since) = (reached, None);
             return true;
         }
-        if Level::of(used, self.budget, MARGIN) >= self.level {
+        if Level::of(used, budget, MARGIN) >= self.level {
             self.calm_since = None;
             return false;
         }
@@ -113,7 +107,7 @@ impl Ladder {
 #[derive(Debug)]
 pub struct Overload {
     /// Bytes that one core may hold.
-    pub budget: usize,
+    budget: AtomicUsize,
     levels: Box<[AtomicU8]>,
     /// The highest of them.
     node: AtomicU8,
@@ -123,7 +117,17 @@ impl Overload {
     /// For so many cores, which share `budget` bytes.
     pub fn new(budget: usize, cores: usize) -> Overload {
         let levels = (0..cores).map(|_| AtomicU8::new(0)).collect();
-        Overload { budget: budget / cores.max(1), levels, node: AtomicU8::new(0) }
+        Overload { budget: AtomicUsize::new(budget / cores.max(1)), levels, node: AtomicU8::new(0) }
+    }
+
+    /// Bytes that one core may hold.
+    pub fn budget(&self) -> usize {
+        self.budget.load(Ordering::Relaxed)
+    }
+
+    /// From now on a core may hold so many.
+    pub fn set_budget(&self, bytes: usize) {
+        self.budget.store(bytes, Ordering::Relaxed);
     }
 
     /// The core has taken a step.
@@ -149,11 +153,11 @@ mod tests {
 
     #[test]
     fn steps_are_taken_at_once_and_given_up_one_by_one_when_it_has_been_calm() {
-        let mut ladder = Ladder::new(1000);
+        let mut ladder = Ladder::default();
         let mut now = Mono(0);
         let mut look = |ladder: &mut Ladder, used, ms: u32| {
             now = now + MS * ms;
-            (ladder.look(used, now), ladder.level())
+            (ladder.look(used, 1000, now), ladder.level())
         };
         assert_eq!(look(&mut ladder, 599, 1), (false, Level::Normal));
         assert_eq!(look(&mut ladder, 600, 1), (true, Level::NoCompression));
@@ -174,7 +178,7 @@ mod tests {
     #[test]
     fn the_node_stands_where_its_highest_core_stands() {
         let overload = Overload::new(1000, 2);
-        assert_eq!((overload.budget, overload.node()), (500, Level::Normal));
+        assert_eq!((overload.budget(), overload.node()), (500, Level::Normal));
         overload.set(Core(0), Level::CutSlowest);
         overload.set(Core(1), Level::NoCompression);
         assert_eq!(overload.node(), Level::CutSlowest);
@@ -184,7 +188,6 @@ mod tests {
 
     #[test]
     fn a_budget_without_an_end_is_never_reached() {
-        let mut ladder = Ladder::new(usize::MAX);
-        assert!(!ladder.look(1 << 40, Mono(0)));
+        assert!(!Ladder::default().look(1 << 40, usize::MAX, Mono(0)));
     }
 }

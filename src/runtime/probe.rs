@@ -128,6 +128,16 @@ fn raise(resource: Resource, wanted: u64) -> u64 {
     getrlimit(resource).current.unwrap_or(u64::MAX)
 }
 
+/// Whether the CPUs can be seen as glommio has to see them, to pin its executors: it panics where it cannot.
+///
+/// # Errors
+/// `/sys` is not there.
+pub fn see_cpus() -> Result<(), Refusal> {
+    glommio::CpuSet::online().map(drop).map_err(|e| {
+        format!("/sys/devices/system/cpu cannot be read, and cores could not be pinned ({e}): mount sysfs on /sys, read-only will do")
+    })
+}
+
 /// Sets a ring up as the cores do and lets one message pass through it.
 ///
 /// # Errors

@@ -23,6 +23,7 @@ impl Shard {
         self.check_places();
         self.check_waiting();
         self.check_queues();
+        self.check_input();
     }
 
     /// What waits for a client is within its bound; a client beyond it is one no more.

@@ -158,7 +158,7 @@ impl Shard {
         let hash_seed = rand::Rng::random(&mut random);
         let figures = Figures::new(now.mono, shared.settings.node.info_metrics_aggregate_interval);
         let counters = shared.counters[core.index()].clone();
-        let pressure = pressure::Pressure::new(shared.overload.budget);
+        let pressure = pressure::Pressure::new();
         let mut framer = sessions::framer(&shared.settings.websocket, &counters);
         let pings = sessions::ping_frames(&mut framer).map(|block| (output.frame_id(), block));
         Shard {

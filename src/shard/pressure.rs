@@ -5,12 +5,16 @@ use crate::clock::Mono;
 use crate::conn::{Conn, Kind};
 use crate::id::Slot;
 use crate::limits;
+use crate::mutation::{self, Mutation};
 use crate::overload::{Ladder, Level};
 use std::collections::VecDeque;
 use std::time::Duration;
 
 /// Between two looks of a core that has nothing else to do, and between two cuts.
 const LOOK: Duration = Duration::from_millis(limits::OVERLOAD_LOOK_MS);
+
+/// The receive buffers of a core.
+const RECEIVE_BYTES: usize = limits::RECEIVE_BUFFERS as usize * limits::RECEIVE_BUFFER_BYTES;
 
 /// What the core knows of its memory.
 pub(super) struct Pressure {
@@ -29,13 +33,13 @@ pub(super) struct Pressure {
 }
 
 impl Pressure {
-    pub(super) fn new(budget: usize) -> Pressure {
+    pub(super) fn new() -> Pressure {
         Pressure {
-            ladder: Ladder::new(budget),
+            ladder: Ladder::default(),
             input: 0,
             next_look: Mono(0),
             last_seen: 0,
-            stride: budget / limits::OVERLOAD_STRIDES,
+            stride: 0,
             resting: VecDeque::new(),
             has_published: false,
         }
@@ -78,7 +82,21 @@ impl Shard {
 
     /// The connection is over.
     pub(super) fn unweigh(&mut self, conn: &Conn) {
-        self.pressure.input -= conn.held as usize;
+        if !mutation::is(Mutation::InputIsKept) {
+            self.pressure.input -= conn.held as usize;
+        }
+    }
+
+    /// Panics when what is counted of input is not what is held. For tests and the simulation.
+    pub(super) fn check_input(&self) {
+        let conns = || self.conns.iter().flatten();
+        assert!(conns().all(|conn| conn.held as usize == input_of(conn)), "a connection holds what is not counted");
+        let sum: usize = conns().map(|conn| conn.held as usize).sum();
+        assert_eq!(self.pressure.input, sum, "input is counted that nobody holds");
+        let resting = || self.pressure.resting.iter().map(|(_, slot)| *slot);
+        let is_forgotten = |slot| !resting().any(|resting| resting == slot);
+        let mut rest = conns().filter(|conn| conn.rests).map(|conn| conn.slot);
+        assert!(!rest.any(is_forgotten), "a connection rests for ever");
     }
 
     /// A new event: nobody has published in it yet.
@@ -90,7 +108,7 @@ impl Shard {
     pub(super) fn takes_publications(&mut self) -> bool {
         let level = self.shared.overload.node();
         self.pressure.has_published |= level >= Level::SlowPublishers;
-        let takes = level < Level::NoPublications;
+        let takes = level < Level::NoPublications || mutation::is(Mutation::BudgetIsIgnored);
         self.counters.overload_publications_refused.add(u64::from(!takes));
         takes
     }
@@ -126,14 +144,16 @@ impl Shard {
 
     #[inline(never)]
     fn look_closely(&mut self) {
-        let now = self.now.mono;
-        let used = self.count_memory();
-        if self.pressure.ladder.look(used, now) {
+        let (now, used, budget) = (self.now.mono, self.count_memory(), self.shared.overload.budget());
+        self.pressure.stride = budget / limits::OVERLOAD_STRIDES;
+        // What is there from the start is not what can be given up.
+        let (variable, room) = (used - RECEIVE_BYTES, budget.saturating_sub(RECEIVE_BYTES));
+        if self.pressure.ladder.look(variable, room, now) {
             let level = self.pressure.ladder.level();
             self.shared.overload.set(self.core, level);
             self.counters.overload_steps.add(1);
             self.framer.set_compression(level < Level::NoCompression);
-            self.effects.push_back(Effect::Overload { level, used, budget: self.shared.overload.budget });
+            self.effects.push_back(Effect::Overload { level, used, budget });
         }
         if now >= self.pressure.next_look {
             self.pressure.next_look = now + LOOK;
@@ -147,11 +167,12 @@ impl Shard {
         let counters = &self.counters;
         let totals = self.store.totals();
         let by_purpose = [
-            (&counters.memory_receive, usize::from(limits::RECEIVE_BUFFERS) * limits::RECEIVE_BUFFER_BYTES),
+            (&counters.memory_receive, RECEIVE_BYTES),
             (&counters.memory_input, self.pressure.input),
             (&counters.memory_output, self.output.memory_bytes()),
             (&counters.memory_history, totals.bytes + totals.publications * limits::PUBLICATION_BYTES),
             (&counters.memory_recovered, self.ranges.bytes()),
+            (&counters.memory_presence, totals.members * limits::PRESENCE_BYTES),
             (&counters.memory_connections, counters.connections.get() as usize * limits::CONNECTION_BYTES),
         ];
         for (cell, bytes) in by_purpose {

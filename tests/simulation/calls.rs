@@ -136,6 +136,11 @@ impl World {
         let code = answer["error"]["code"].as_u64();
         let (began, clocks) = (self.calls[at].began, &self.model.clocks);
         let may_have_come = |until| clocks.may_have_come(until, began, self.model.now);
+        if let (Some(111), Purpose::Publish { channels, item, .. }) = (code, &purpose) {
+            self.model.refused_for_memory(channels, *item, began);
+            self.calls[at].answer = Some(answer);
+            return;
+        }
         let has_expired = matches!(purpose, Purpose::Subscribe { expire_at } if may_have_come(expire_at));
         if code == Some(100) && waited >= Duration::from_millis(limits::GATHER_TIMEOUT_MS) {
             self.model.late += 1;
@@ -144,6 +149,7 @@ impl World {
         }
         match &purpose {
             Purpose::Publish { channels, item, key, skips_history } => {
+                self.model.taken(began);
                 self.published(channels, *item, key.as_deref(), *skips_history, &answer);
             }
             Purpose::History { channel, known_top, reading } if code.is_none() => {

@@ -2,9 +2,17 @@
 //! worlds in which something does not go wrong and can be counted exactly.
 
 use crate::world::World;
+use corecast::limits;
+use corecast::overload::Level;
 use rand::Rng;
 use rand::rngs::StdRng;
 use std::time::Duration;
+
+/// So long all has to be calm for one step.
+const CALM: Duration = Duration::from_millis(limits::OVERLOAD_CALM_MS + 1);
+
+/// From the top to nothing, and one more to find out that it is calm.
+const STEPS_DOWN: usize = 7;
 
 /// A core whose doorbell was lost finds its messages by then.
 const RESCUE: Duration = Duration::from_secs(1);
@@ -30,6 +38,8 @@ pub struct Chaos {
     pub reads_slowly: bool,
     /// The rules change while everything goes on.
     pub reloads: bool,
+    /// Memory gets scarce.
+    pub is_scarce: bool,
 }
 
 impl Chaos {
@@ -45,6 +55,7 @@ impl Chaos {
             tears: coin(4),
             reads_slowly: coin(4),
             reloads: coin(2),
+            is_scarce: coin(2),
         }
     }
 
@@ -64,6 +75,45 @@ impl World {
         } else if self.chaos.stalls {
             self.stall();
         }
+    }
+
+    /// What the cores may hold is cut to something near what they hold, or given back.
+    pub fn cut_budget(&mut self) {
+        if !self.chaos.is_scarce {
+            return;
+        }
+        if self.any(3) == 0 {
+            return self.shared.overload.set_budget(usize::MAX);
+        }
+        let core = self.any(self.nodes.len());
+        let counters = self.nodes[core].shard.counters();
+        let fixed = counters.memory_receive.get();
+        let grown = [&counters.memory_input, &counters.memory_output, &counters.memory_history];
+        let further = [&counters.memory_recovered, &counters.memory_presence, &counters.memory_connections];
+        let held: u64 = grown.into_iter().chain(further).map(|cell| cell.get()).sum();
+        let budget = fixed + held * (80 + self.any(120) as u64) / 100;
+        self.shared.overload.set_budget(budget as usize);
+        self.model.tally.count("budgets cut", 1);
+    }
+
+    /// There is enough for everybody again, and every core has come to know it.
+    pub fn end_scarcity(&mut self) {
+        self.shared.overload.set_budget(usize::MAX);
+        for _ in 0..STEPS_DOWN {
+            if self.shared.overload.node() == Level::Normal {
+                return;
+            }
+            self.pass_time(CALM);
+            self.come_to_rest();
+        }
+        assert_eq!(self.shared.overload.node(), Level::Normal, "what was given up does not come back");
+    }
+
+    /// A core has taken a step.
+    pub fn note_level(&mut self) {
+        let level = self.shared.overload.node();
+        self.model.set_refusing(level == Level::NoPublications);
+        self.model.tally.count(&format!("overload: {}", level.meaning()), 1);
     }
 
     /// A core stands still for some time.

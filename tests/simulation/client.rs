@@ -359,7 +359,10 @@ impl Client {
             }
             Asked::Unsubscribe(channel) => self.end(&channel),
             Asked::History(channel) => model.read(&channel, &value["history"], at, Reading::Part),
-            Asked::Publish(channel, item) => model.succeeded(&channel, item, None, None),
+            Asked::Publish(channel, item) => {
+                model.taken(at);
+                model.succeeded(&channel, item, None, None);
+            }
             Asked::Deed(..) => unreachable!("judged above"),
         }
     }
@@ -368,6 +371,9 @@ impl Client {
     fn judged(&mut self, channel: &str, deed: &Deed, value: &mut Value, at: Moment, model: &mut Model) {
         let code = value["error"]["code"].as_u64().unwrap_or(0);
         let has_deltas = value["subscribe"]["delta"] == true;
+        if let (111, Deed::Publish(item)) = (code, deed) {
+            return model.refused_for_memory(&[channel], *item, at);
+        }
         match channel.starts_with("flip:") {
             true => reloads::check(self, deed, (code, has_deltas), at, model, channel),
             false => fences::check(self, channel, deed, code, model),
@@ -402,6 +408,7 @@ impl Client {
             (103, Asked::History(channel) | Asked::SubRefresh(channel, _)) => {
                 assert!(self.active(&channel).is_none(), "subscribers may: {channel}");
             }
+            (111, Asked::Publish(channel, item)) => model.refused_for_memory(&[&channel], item, at),
             (106, Asked::Subscribe(..)) => {
                 // Grants that were under way held their places, and the client hears of them behind this.
                 let places = self.subscribed().count() + model.hoarding.len();

@@ -6,8 +6,8 @@
 //! channels' owners handed things out. A failing seed is printed; `CORECAST_SIM_SEED=N` replays it alone.
 //!
 //! What goes wrong on the way is in `chaos`: short writes, cores that stand still or hear late, messages of different cores
-//! in another order, a clock that is set, deadlines met exactly, torn connections, slow readers, other rules. Each is on or
-//! off by coin. What must hold all the same, by the numbers of the list that the project keeps; one node is simulated:
+//! in another order, a clock that is set, deadlines met exactly, torn connections, slow readers, other rules, scarce memory.
+//! Each is on or off by coin. What must hold all the same, by the numbers of the list that the project keeps; one node is simulated:
 //!
 //! | | invariant | held by |
 //! |---|---|---|
@@ -21,7 +21,7 @@
 //! | I8 | one reply for each command, in order | `Client::reply`, `World::come_to_rest` |
 //! | I9 | nothing after a close, nothing but errors before `connect` | `Client::{receive, push}` |
 //! | I10 | who is cut got a prefix | `check_delivery::{begins_in_time, is_piece}` |
-//! | I11 | queues are within their bound, and nothing of them is left | `Shard::{check_queues, check_empty}`. A sum per core is not bounded in this version |
+//! | I11 | queues are within their bound, and nothing of them is left; a core beyond its budget gives up, and takes up again | `Shard::{check_queues, check_input, check_empty}`, `Model::{taken, refused_for_memory}`, `chaos::end_scarcity` |
 //! | I12 | every deadline has a timer, no timer outlives its connection for long | `Shard::{check_timers, check_empty}` |
 //! | I13 | one publication for an idempotency key | `check_delivery::complete`, `check_history::check` |
 //! | I14 | one order for all subscribers, on all cores | `check_delivery::{is_piece, complete}`. On several nodes: there is one |
@@ -106,6 +106,7 @@ fn run(seed: u64, cores: usize, eyes: Eyes) -> World {
 fn live(world: &mut World) {
     (0..STEPS).for_each(|_| world.step());
     world.come_to_rest();
+    world.end_scarcity();
 }
 
 /// Everybody was told the truth, and everything is given back in the end.

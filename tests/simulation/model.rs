@@ -99,6 +99,8 @@ pub struct Model {
     pub hoarding: BTreeSet<usize>,
     /// Publications that were refused: nobody ever gets them.
     pub refused: BTreeSet<Item>,
+    /// When publications were refused for want of memory: from, and until if that is over.
+    pub refusing: Vec<(Moment, Option<Moment>)>,
     /// By core: the rules that hold there.
     pub rules: BTreeMap<usize, Rules>,
     /// What has happened how often, so that it is seen whether the simulation gets there at all.
@@ -175,6 +177,32 @@ impl Model {
         let is_seen = self.seen.get(channel).is_some_and(|seen| seen.contains_key(&item));
         assert!(!is_seen, "{channel}: a publication that was refused: {item:?}");
         self.refused.insert(item);
+    }
+
+    /// Publications are refused from now on, or taken again.
+    pub fn set_refusing(&mut self, refuses: bool) {
+        match self.refusing.last_mut() {
+            Some((_, until @ None)) if !refuses => *until = Some(self.now),
+            Some((_, None)) => {}
+            _ if refuses => self.refusing.push((self.now, None)),
+            _ => {}
+        }
+    }
+
+    /// A publication that was asked for then was refused for want of memory: there was such a time.
+    pub fn refused_for_memory(&mut self, channels: &[&str], item: Item, asked: Moment) {
+        let is_between = |(from, until): &(Moment, Option<Moment>)| {
+            from.step <= self.now.step && until.is_none_or(|until| until.step >= asked.step)
+        };
+        assert!(self.refusing.iter().any(is_between), "{channels:?}: {item:?} is refused though there is room");
+        channels.iter().for_each(|channel| self.refuse(channel, item));
+        self.tally.count("publications refused for want of memory", 1);
+    }
+
+    /// A publication that was asked for then was taken: there was a time for it.
+    pub fn taken(&self, asked: Moment) {
+        let is_within = |(from, until): &(Moment, Option<Moment>)| from.step < asked.step && until.is_none();
+        assert!(!self.refusing.iter().any(is_within), "a publication was taken though there is no room");
     }
 
     /// A page of history: without a gap and no longer than it may be.

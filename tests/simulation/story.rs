@@ -54,6 +54,7 @@ impl World {
             650..672 => self.try_the_rules(),
             672..676 => self.reload(),
             676..690 => self.hoard(),
+            690..700 => self.cut_budget(),
             _ => {
                 // The more cores there are the more of them are at work.
                 for _ in 0..self.pace * (1 + self.nodes.len() / 2) {

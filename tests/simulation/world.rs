@@ -102,6 +102,7 @@ pub enum Input {
 
 pub struct World {
     pub nodes: Vec<Node>,
+    pub shared: Arc<Shared>,
     pub links: Vec<Link>,
     pub clients: Vec<Client>,
     pub callers: Vec<Caller>,
@@ -213,6 +214,7 @@ impl World {
         };
         World {
             nodes: (0..cores as u16).map(node).collect(),
+            shared: shared.clone(),
             links: Vec::new(),
             clients: Vec::new(),
             callers: Vec::new(),
@@ -364,7 +366,7 @@ impl World {
             effects += 1;
             assert!(effects <= EFFECTS_MAX, "an event has more than {EFFECTS_MAX} effects");
             match effect {
-                Effect::Overload { .. } => unreachable!("the budget has no end"),
+                Effect::Overload { .. } => self.note_level(),
                 Effect::Send(to, message) => self.dispatch(core, to.index(), message),
                 Effect::Close(slot) => {
                     let node = &mut self.nodes[core];
