@@ -6,6 +6,10 @@ use crate::counters::{Counters, Kind};
 use crate::timing::{BOUNDS, Durations, QUANTILES};
 use std::fmt::Write;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+/// Lines that the log did not take: nothing else can tell of it.
+pub static LOG_LINES_LOST: AtomicU64 = AtomicU64::new(0);
 
 /// The text for the cells of all cores.
 pub fn render(cores: &[Arc<Counters>]) -> String {
@@ -81,17 +85,20 @@ fn sample(
 
 /// What the kernel says of the process, under the names of Prometheus' client libraries.
 mod process {
-    use super::{Kind, head};
+    use super::{Kind, LOG_LINES_LOST, head};
     use rustix::process::{Resource, getrlimit};
     use rustix::time::{ClockId, clock_gettime};
     use std::fmt::Write;
     use std::fs;
     use std::sync::OnceLock;
+    use std::sync::atomic::Ordering::Relaxed;
 
     /// Ticks of a second in `/proc`: the kernel shows them to all programs so.
     const TICKS: f64 = 100.0;
 
     type Read = fn() -> Option<f64>;
+
+    const LOST: &str = "Lines that could not be written to the log, as on a full disk.";
 
     const ROWS: &[(&str, Kind, &str, Read)] = &[
         ("process_cpu_seconds_total", Kind::Counter, "User and system time of the process.", cpu_seconds),
@@ -99,6 +106,7 @@ mod process {
         ("process_open_fds", Kind::Gauge, "Open descriptors of the process.", open_descriptors),
         ("process_max_fds", Kind::Gauge, "Limit of open descriptors.", descriptors_max),
         ("process_start_time_seconds", Kind::Gauge, "Start of the process, seconds since 1970.", start_seconds),
+        ("corecast_log_lines_lost_total", Kind::Counter, LOST, || Some(LOG_LINES_LOST.load(Relaxed) as f64)),
     ];
 
     /// What cannot be read is left out.

@@ -4,11 +4,13 @@
 //! piece. `fatal` and `none` are levels that `tracing` does not have. Not here: when a log is rotated.
 
 use crate::config::settings::Log;
+use crate::metrics;
 use serde_json::{Map, Value};
 use std::fmt::{self, Write as _};
 use std::fs::OpenOptions;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
+use std::sync::atomic::Ordering;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use tracing::field::{Field, Visit};
 use tracing_subscriber::{Layer, filter::LevelFilter, layer::Context, layer::SubscriberExt, registry::Registry};
@@ -80,8 +82,9 @@ fn line(level: Level, fields: Map<String, Value>, message: &str) {
         json(level, fields, &now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(), message)
     };
     let mut out = sink.out.lock().unwrap_or_else(PoisonError::into_inner);
-    // A log that cannot be written has nowhere to say so.
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
+        metrics::LOG_LINES_LOST.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 fn json(level: Level, fields: Map<String, Value>, time: &str, message: &str) -> String {
