@@ -136,6 +136,8 @@ pub fn lose_one(seed: u64, cores: usize, eyes: Eyes) -> World {
     let spares = Some(world.clients[World::WITNESS].core);
     world.fault = Some(Fault { kind: "Deliver", before: scatter(seed) % 40, spares });
     crate::live(&mut world);
+    // What is published from here on reaches everybody.
+    world.fault = None;
     world.wait_for_checks();
     world.resubscribe();
     crate::judge(&mut world);
