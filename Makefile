@@ -5,7 +5,7 @@ CARGO ?= cargo
 CONFIG ?= examples/dev.json
 
 .DEFAULT_GOAL := help
-.PHONY: help run check test lint fmt sim mutations live compat compat-full soak bench bench-instructions tune-check fuzz \
+.PHONY: help run check test lint fmt sim mutations live compat compat-full soak overload bench bench-instructions tune-check fuzz \
 	fuzz-corpora proto docs options doc deny advisories clean
 
 help: ## lists the targets
@@ -62,6 +62,10 @@ compat-full: ## the same with all cases of permessage-deflate: half an hour more
 soak: ## 20 minutes of clients that come, go, stall and die: make soak SECONDS=1200 CONNECTIONS=5000
 	$(CARGO) build --release --quiet
 	python3 tests/soak/soak.py $${CARGO_TARGET_DIR:-target}/release/corecast $(or $(SECONDS),1200) $(or $(CONNECTIONS),5000)
+
+overload: ## twice as much as one core can do, for 20 seconds: it goes on at its capacity, and is itself again afterwards
+	$(CARGO) build --release --quiet
+	python3 tests/soak/overload.py $${CARGO_TARGET_DIR:-target}/release/corecast $(or $(SECONDS),20)
 
 # PEER measures another server of the protocol in turn with ours: make bench PEER="centrifugo --config bench/config.json"
 bench: ## CPU per message and latency against the floor, in one run: make bench QUICK=1 for a short one
