@@ -65,6 +65,17 @@ pub fn check(world: &World, orders: &[Order<'_>], tally: &mut Tally) {
     }
 }
 
+/// Whoever has a position in the channel of the loss has everything again or is not subscribed any more, without a further
+/// publication that would have shown the gap.
+pub fn check_loss(world: &World) {
+    let orders = orders(world);
+    for (at, client) in world.clients.iter().enumerate().filter(|(_, client)| world.is_alive(client)) {
+        for order in orders.iter().filter(|order| client.has_missed(order.channel, &world.model)) {
+            client.active(order.channel).into_iter().for_each(|stretch| reaches_the_top(at, stretch, order));
+        }
+    }
+}
+
 /// What the stretch is an example of.
 fn count(stretch: &Stretch, tally: &mut Tally) {
     let got = stretch.got.iter().filter(|heard| heard.item().is_some()).count();

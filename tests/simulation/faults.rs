@@ -3,7 +3,7 @@
 
 use crate::model::Tally;
 use crate::world::{Eyes, World};
-use crate::{for_each, seeds};
+use crate::{check_delivery, for_each, seeds};
 use corecast::shard::Message;
 use std::any::Any;
 use std::cell::Cell;
@@ -139,6 +139,7 @@ pub fn lose_one(seed: u64, cores: usize, eyes: Eyes) -> World {
     // What is published from here on reaches everybody.
     world.fault = None;
     world.wait_for_checks();
+    check_delivery::check_loss(&world);
     world.resubscribe();
     crate::judge(&mut world);
     world.model.tally.count("losses", usize::from(world.model.loss.is_some()));
